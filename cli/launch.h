@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * launch.h - run a program so that nobody can tell it is being profiled.
+ *
+ * The wrapped mode: the program is our child, in our process group, with the
+ * descriptors, signal mask and dispositions, limits and environment that we
+ * were started with. It is held before its exec until events are open.
+ * Signals to us reach it; those the terminal sent to the whole group reach it
+ * once. Its status becomes ours.
+ */
+#ifndef CLI_LAUNCH_H
+#define CLI_LAUNCH_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct launch;
+
+/*
+ * First thing in main(), before any descriptor is opened: remember signal
+ * mask and dispositions to give back to the program, make sure 0-2 are not
+ * reused for our own files if they were closed (the program still finds them
+ * closed), block the signals we forward, ignore SIGPIPE, and default SIGCHLD.
+ * 0 or -errno.
+ */
+int launch_prepare(struct launch **out);
+
+/*
+ * Fork the program @argv, held before exec. 0 or -errno. Its pid by
+ * launch_pid(); it runs only after launch_go().
+ */
+int launch_fork(struct launch *l, char *const argv[]);
+pid_t launch_pid(const struct launch *l);
+
+/*
+ * Let it exec. 0, or the exec's -errno (then the child is gone and reaped;
+ * launch_exec_status() is what a shell would return: 126 or 127).
+ */
+int launch_go(struct launch *l);
+int launch_exec_status(int err);
+
+/*
+ * Poll this descriptor for reading (a signalfd); then call launch_signals(),
+ * which forwards, reaps, follows stops and continues. Returns a bit set of:
+ */
+#define LAUNCH_EXITED    1 /* the program ended; launch_wait_status() is valid */
+#define LAUNCH_REAPED    2 /* some other child of ours ended (see launch_reaped()) */
+#define LAUNCH_INTERRUPT 4 /* SIGINT or SIGTERM for us while there is no program (attach) */
+int launch_signal_fd(const struct launch *l);
+int launch_signals(struct launch *l);
+int launch_wait_status(const struct launch *l); /* as from waitpid() */
+
+/* True, once, for @pid if it was reaped here; *@status as from waitpid(). */
+bool launch_reaped(struct launch *l, pid_t pid, int *status);
+
+/*
+ * End as the program ended: exit with its status, or die by its signal
+ * (without a second core file; as pid 1, where that is impossible, exit with
+ * 128 + signal). Never returns.
+ */
+void launch_exit_like(struct launch *l) __attribute__((noreturn));
+
+void launch_free(struct launch *l);
+
+#endif

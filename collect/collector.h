@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * collector.h - from perf events to a profile, one thread, never blocking.
+ *
+ * Owns the events, rings, process table, unwinder and profile. The caller owns
+ * the poll loop: poll collector_epoll_fd(), call collector_drain(); at the end
+ * of a window call collector_window() and hand the profile to an exporter.
+ */
+#ifndef COLLECT_COLLECTOR_H
+#define COLLECT_COLLECTOR_H
+
+#include "collect/ladder.h"
+#include "collect/profile.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct collector_options {
+	uint32_t frequency;  /* Hz */
+	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
+	bool user_only;      /* do not ask for kernel frames */
+	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
+};
+
+struct collector;
+
+/* 0 or -errno. Opens nothing yet. */
+int collector_new(struct collector **out, const struct collector_options *opt);
+void collector_free(struct collector *c); /* NULL is fine; closes everything */
+
+/*
+ * Open events on @pid, a child of ours held before its exec: they start at
+ * the exec and are inherited by everything it starts. 0, or -errno when no rung
+ * of the ladder holds: collector_ladder() then tells why.
+ */
+int collector_launch(struct collector *c, pid_t pid);
+
+/*
+ * Open events on all threads of the @n processes and their later threads and
+ * children, without stopping them. 0; -ESRCH/-EPERM for a pid that is gone or
+ * not ours with *@bad set to it; else -errno as above.
+ */
+int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad);
+
+const struct ladder *collector_ladder(const struct collector *c);
+
+/* Readable when rings want draining or attached processes ended. */
+int collector_epoll_fd(const struct collector *c);
+
+/*
+ * Take in what the rings hold, in time order. With @final everything, else
+ * what is old enough for the order to be certain. 0 or -errno (out of memory).
+ */
+int collector_drain(struct collector *c, bool final);
+
+/* True once every attached process (and, inherited, its children) has ended. */
+bool collector_targets_ended(struct collector *c);
+
+/* Stop counting: the window that follows is the last one. */
+void collector_stop(struct collector *c);
+
+/*
+ * Close the window: read the events' counts, account for what was not
+ * sampled, stamp times. The profile is then complete and may be handed over;
+ * collector_next() begins another (@keep: on top of this one's data).
+ */
+struct profile *collector_window(struct collector *c);
+void collector_next(struct collector *c, bool keep);
+
+/* CPU time of the launched tree by rusage, for the quality figures; the caller has it from wait4(). */
+void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns);
+
+/* Every perf and module-directory descriptor, for a forked child to close. Borrowed until the next call. */
+const int *collector_fds(struct collector *c, uint32_t *n);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * module.h - files (and file-less images) that code is mapped from.
+ *
+ * A module is opened when its MMAP record is read, not at its first sample:
+ * the process may be gone by then. It is read with pread through one bounded
+ * block cache, never mapped: a file truncated or replaced under us is
+ * harmless. The same file mapped by many processes is one module, found by
+ * identity (device, inode, generation) and path.
+ */
+#ifndef COLLECT_MODULE_H
+#define COLLECT_MODULE_H
+
+#include "collect/profile.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What the kernel says a mapping is of; zeros where it does not say. */
+struct module_ident {
+	uint32_t maj, min;
+	uint64_t ino, ino_generation;
+};
+
+struct cfi_section { /* one CFI section; size 0: absent */
+	uint64_t vaddr, off, size;
+};
+
+struct module {
+	uint32_t id;      /* index into profile->modules; where path, fd, segments, build id are */
+	uint64_t entry;   /* e_entry, an ELF virtual address */
+	bool has_interp;  /* PT_INTERP present: a dynamic executable */
+	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
+	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
+	bool index_tried;
+	struct profile_module *info; /* borrowed: refreshed by modules_get/module_by_id; see below */
+};
+
+struct modules;
+
+/*
+ * @profile receives one profile_module per module and is borrowed. Modules are
+ * few and long-lived; at most @max of them (-> MODULE_LIMIT beyond). 0 or -errno.
+ */
+int modules_new(struct modules **out, struct profile *profile, uint32_t max);
+void modules_free(struct modules *ms); /* closes descriptors */
+
+/*
+ * The module mapped as @path by process @pid, opening it when it is new.
+ * @path is as the target knows it ("/usr/lib/x.so", "[vdso]", "//anon",
+ * "/memfd:x (deleted)", ...). Never blocks. Never NULL except out of memory;
+ * look at ->info->reason for whether there are contents. Borrowed for the life
+ * of @ms (struct module pointers are stable; ->info may move when a module is
+ * added, so it is only valid until the next modules_get()).
+ *
+ * Order of attempts: openat2(RESOLVE_IN_ROOT) below /proc/PID/root, then
+ * /proc/PID/exe, /proc/PID/map_files/START-END if permitted, then @path in our
+ * own namespace; each accepted only if the inode agrees with @ident (the
+ * device too, unless the file system reports another one, as overlayfs and
+ * btrfs do).
+ */
+struct module *modules_get(struct modules *ms, pid_t pid, const char *path, const struct module_ident *ident,
+			   uint64_t start, uint64_t end);
+struct module *modules_kernel(struct modules *ms);
+struct module *module_by_id(struct modules *ms, uint32_t id);
+
+/*
+ * Open the file that process @pid has mapped as @path: the order above.
+ * Descriptor, or -1 with *@reason set. For tests, and for modules_get().
+ */
+int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start, uint64_t end,
+		     enum module_reason *reason);
+
+/*
+ * Read ELF header, program and section headers, build id and CFI sections.
+ * Contents come from info->fd, or info->image for the vdso. 0, or -errno
+ * (-ENOEXEC: not an ELF file of this machine's byte order and word size).
+ */
+int module_read_elf(struct module *m);
+
+/*
+ * @len bytes at file offset @off through the block cache. 0; -EIO or -ENODATA
+ * when the file is too short or cannot be read. All or nothing.
+ */
+int module_read(struct modules *ms, struct module *m, uint64_t off, void *buf, size_t len);
+
+/* File offset of ELF virtual address @vaddr; false when not backed by the file. */
+bool module_vaddr_to_off(const struct module *m, uint64_t vaddr, uint64_t *off);
+
+#endif

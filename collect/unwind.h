@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unwind.h - from registers and a copy of the stack to return addresses.
+ *
+ * Hybrid per frame: CFI (.eh_frame, .debug_frame) where there is some, frame
+ * pointers in code without it when they are plausible. Rows are decoded on
+ * demand and cached by (module, pc); nothing is set up per process or sample.
+ * Every address into the stack copy is bounds-checked, a walk always moves up
+ * the stack or stops, and every walk ends with a reason.
+ *
+ * Takes no live process: driven from stored bytes in tests.
+ */
+#ifndef COLLECT_UNWIND_H
+#define COLLECT_UNWIND_H
+
+#include "collect/maps.h"
+#include "collect/unwind_end.h"
+
+#include <stdint.h>
+
+#define UNWIND_REGS_MAX 33
+
+struct unwind_sample {
+	const uint64_t *regs;   /* in DWARF register order of this architecture, see regs.h */
+	const uint8_t *stack;   /* copy of the stack from the sampled SP upwards */
+	uint64_t stack_size;    /* bytes really copied */
+};
+
+struct unwind_frame {
+	uint64_t pc;            /* lookup address: exact for the innermost frame and below a signal
+				   frame, return address - 1 for callers */
+	const struct mapping *map; /* NULL: in no mapping (only ever the last frame) */
+};
+
+struct unwinder; /* caches shared by all processes; bounded */
+
+int unwinder_new(struct unwinder **out, struct modules *ms);
+void unwinder_free(struct unwinder *u);
+
+/*
+ * Walk. Fills @frames leaf first, at most @max, and *@end. Returns the number
+ * of frames. Frames' map pointers are borrowed from @maps.
+ */
+uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
+		     struct unwind_frame *frames, uint32_t max, enum unwind_end *end);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exporter.h - the forked process that turns a window's profile into a file.
+ *
+ * The collector forks it and goes on sampling. It closes every perf
+ * descriptor first, puts /dev/null on 0-2 where they are not needed, has
+ * the profile symbolized, encodes, writes, and sends back over a pipe one
+ * result with the names it found, so that the next window does not pay again.
+ */
+#ifndef EXPORT_EXPORTER_H
+#define EXPORT_EXPORTER_H
+
+#include "collect/profile.h"
+#include "export/sink.h"
+#include "export/tags.h"
+#include "symbolize/names.h"
+#include "symbolize/symbolize.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define EXPORT_TOP_MAX 10
+
+struct export_job {
+	const struct profile *profile; /* borrowed; inherited by fork */
+	struct names *names;           /* cache: read by the exporter, extended when its result is read */
+	struct sink *sink;             /* ->created and ->path are updated when the result is read */
+	const struct tags *tags;
+	const char *const *comments;   /* besides those from tags and quality */
+	uint32_t n_comments;
+	struct symbolize_options symbolize;
+	const int *close_fds;          /* perf and other descriptors to close in the child first */
+	uint32_t n_close_fds;
+	bool keep_stdout;              /* the sink is standard output */
+};
+
+struct export_result {
+	int status;         /* 0, or -errno: no file was written, see why */
+	char why[256];
+	char path[PATH_MAX];
+	uint64_t bytes;     /* of the file */
+	int64_t total;      /* sum of the default sample type */
+	struct export_top {
+		char name[160];
+		int64_t own, total_value;
+	} top[EXPORT_TOP_MAX];
+	uint32_t n_top;
+	uint64_t unnamed_value; /* default type's value in stacks whose leaf has no function name */
+	struct symbolize_report symbolize;
+	uint64_t cpu_ns, peak_rss_kb, wall_ns; /* of the exporter itself */
+};
+
+struct exporter;
+
+/*
+ * Fork and start. *@out is then polled by exporter_fd() (readable: call
+ * exporter_read()). -EAGAIN/-ENOMEM when fork is refused: then the job is done
+ * in this process with addresses only, blocking, and the result is at hand.
+ */
+int exporter_start(struct exporter **out, const struct export_job *job);
+int exporter_fd(const struct exporter *e);
+pid_t exporter_pid(const struct exporter *e); /* to recognize it in waitpid(); -1 if done in-process */
+
+/* Take in what is there. 1: finished, *@result is set; 0: not yet; never blocks. */
+int exporter_read(struct exporter *e, struct export_result *result);
+
+/* Kill it if it still runs, reap, free. NULL is fine. */
+void exporter_free(struct exporter *e);
+
+#endif

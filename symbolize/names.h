@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names.h - what symbolizing found: a bounded table from location to frames.
+ *
+ * Plain data, indexed by the profile's location ids. It crosses two pipes
+ * (symbolizer -> exporter -> collector's cache), so it can be written to and
+ * read back from bytes; reading checks everything.
+ */
+#ifndef SYMBOLIZE_NAMES_H
+#define SYMBOLIZE_NAMES_H
+
+#include "base/buf.h"
+#include "base/strtab.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NAMES_MAX_INLINE 64  /* frames of one location; deeper inlining is cut */
+#define NAMES_MAX_FRAMES (8u << 20)
+
+struct names_frame { /* string ids into names.strings */
+	uint32_t function;    /* demangled, what people read */
+	uint32_t system_name; /* as the linker knows it */
+	uint32_t file;        /* 0: unknown */
+	uint32_t line;        /* 0: unknown */
+	uint32_t start_line;  /* where the function is declared; 0: unknown */
+};
+
+/* Where a location's name comes from, or why there is none. Per location, and counted per module. */
+enum names_status {
+	NAMES_PENDING,      /* not looked at */
+	NAMES_DWARF,        /* function and lines */
+	NAMES_SYMBOL,       /* function from a symbol table */
+	NAMES_LINE_ONLY,
+	NAMES_NO_FILE,      /* the module has no contents, see its reason */
+	NAMES_STRIPPED,     /* no symbol covers the address, and no debug file was found */
+	NAMES_NO_SYMBOL,    /* tables are there, none covers the address */
+	NAMES_NOT_ALLOWED,  /* kernel symbols hidden */
+	NAMES_JIT_UNMAPPED, /* anonymous code, no map */
+	NAMES_BAD_FILE,     /* malformed ELF or DWARF */
+	NAMES_TIMEOUT,      /* the deadline came first */
+	NAMES_STATUS_COUNT,
+};
+
+const char *names_status_text(enum names_status s);
+
+struct names {
+	struct strtab strings;
+	struct names_location {
+		uint32_t first; /* into frames */
+		uint16_t n;     /* innermost first; 0: no name */
+		uint16_t status; /* enum names_status */
+	} *locations;
+	uint32_t n_locations, cap_locations;
+	struct names_frame *frames;
+	uint32_t n_frames, cap_frames;
+};
+
+int names_init(struct names *n);
+void names_release(struct names *n);
+
+/* Make room up to location @count - 1, new ones pending. 0 or -errno. */
+int names_resize(struct names *n, uint32_t count);
+
+/* Set what location @loc is; replaces. @frames' ids are ids in n->strings. 0 or -errno. */
+int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
+	      uint32_t n_frames);
+
+/*
+ * Bytes for a pipe: only locations from @ids (@n of them) that are not
+ * pending. names_decode() merges such bytes into @into; -EBADMSG when they are
+ * malformed or name a location >= @n_locations, with @into still valid.
+ */
+int names_encode(const struct names *n, const uint32_t *ids, uint32_t n_ids, struct buf *out);
+int names_decode(struct names *into, uint32_t n_locations, const uint8_t *data, size_t len);
+
+#endif

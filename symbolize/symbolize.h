@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * symbolize.h - names for a profile's locations, by a process that can hurt nobody.
+ *
+ * Called in the exporter. Forks the symbolizer, which keeps only descriptors
+ * it was given, drops what it can drop, and sends a bounded table of names
+ * through a pipe. If it crashes or runs over its time it is started once more
+ * with symbol tables only; then locations stay without names and a status
+ * says why. There is always an answer.
+ */
+#ifndef SYMBOLIZE_SYMBOLIZE_H
+#define SYMBOLIZE_SYMBOLIZE_H
+
+#include "collect/profile.h"
+#include "symbolize/names.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct symbolize_options {
+	bool inlines;          /* resolve inlined calls */
+	uint32_t deadline_ms;  /* for the first attempt; 0: default (20 s) */
+	uint64_t memory_bytes; /* address-space limit of the symbolizer; 0: default */
+	uint32_t attempt_fault; /* tests only: make attempt N (bit N) crash in the child */
+	uint32_t attempt_hang;  /* tests only: bit N hangs */
+};
+
+enum symbolize_mode { SYMBOLIZE_FULL, SYMBOLIZE_SYMBOLS_ONLY, SYMBOLIZE_ADDRESSES_ONLY };
+
+struct symbolize_report {
+	enum symbolize_mode mode; /* what the names come from */
+	char why[96];             /* if not FULL: "symbolizer crashed (signal 11)", "took longer than 20 s" */
+	uint64_t cpu_ns;          /* of the symbolizer processes */
+	uint64_t peak_rss_kb;
+	uint64_t wall_ns;
+};
+
+/*
+ * Resolve every location of @p that @names (the cache: earlier windows'
+ * answers) has still pending. 0, or -ENOMEM; anything else that goes wrong is
+ * in @report.
+ */
+int symbolize(const struct profile *p, struct names *names, const struct symbolize_options *opt,
+	      struct symbolize_report *report);
+
+#endif
