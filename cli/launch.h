@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct launch;
@@ -44,14 +45,22 @@ int launch_exec_status(int err);
  * Poll this descriptor for reading (a signalfd); then call launch_signals(),
  * which forwards, reaps, follows stops and continues. Returns a bit set of:
  */
-#define LAUNCH_EXITED    1 /* the program ended; launch_wait_status() is valid */
-#define LAUNCH_REAPED    2 /* some other child of ours ended (see launch_reaped()) */
-#define LAUNCH_INTERRUPT 4 /* SIGINT or SIGTERM for us while there is no program (attach) */
+#define LAUNCH_EXITED 1 /* the program ended; launch_wait_status() is valid */
+#define LAUNCH_REAPED 2 /* some other child of ours ended (see launch_reaped()) */
+#define LAUNCH_INTERRUPT                                                                                     \
+	4 /* SIGINT, SIGTERM or SIGHUP for us while there is no program (attach, or it ended) */
 int launch_signal_fd(const struct launch *l);
 int launch_signals(struct launch *l);
 int launch_wait_status(const struct launch *l); /* as from waitpid() */
 
-/* True, once, for @pid if it was reaped here; *@status as from waitpid(). */
+/* CPU time and the like of the program and what it waited for, once it ended. */
+const struct rusage *launch_rusage(const struct launch *l);
+
+/*
+ * True, once, for @pid if it was reaped by the latest launch_signals();
+ * *@status as from waitpid(). Ask after each call that says LAUNCH_REAPED: as
+ * pid 1 we reap strangers too, so older answers are forgotten.
+ */
 bool launch_reaped(struct launch *l, pid_t pid, int *status);
 
 /*

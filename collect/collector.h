@@ -45,6 +45,9 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 
 const struct ladder *collector_ladder(const struct collector *c);
 
+/* Bytes of user stack taken with each sample; 0 before events are open. */
+uint32_t collector_stack_size(const struct collector *c);
+
 /* Readable when rings want draining or attached processes ended. */
 int collector_epoll_fd(const struct collector *c);
 
@@ -54,7 +57,7 @@ int collector_epoll_fd(const struct collector *c);
  */
 int collector_drain(struct collector *c, bool final);
 
-/* True once every attached process (and, inherited, its children) has ended. */
+/* True once every attached process has ended; after a launch: the program and all that it started. */
 bool collector_targets_ended(struct collector *c);
 
 /* Stop counting: the window that follows is the last one. */
@@ -71,7 +74,7 @@ void collector_next(struct collector *c, bool keep);
 /* CPU time of the launched tree by rusage, for the quality figures; the caller has it from wait4(). */
 void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns);
 
-/* Every perf and module-directory descriptor, for a forked child to close. Borrowed until the next call. */
+/* Every descriptor of ours that counts or waits, for a forked child to close. Borrowed until the next call. */
 const int *collector_fds(struct collector *c, uint32_t *n);
 
 #endif

@@ -205,7 +205,9 @@ uint32_t profile_labelset(struct profile *p, const struct profile_label *labels,
 
 /*
  * Add @value to type @type of the sample (@stack, @labels). PROFILE_NONE for
- * either counts under the overflow stack, so nothing is lost. 0 or -ENOMEM.
+ * @stack counts under the overflow stack, for @labels under the empty set, so
+ * nothing is lost; quality.overflow counts such samples, when the value of the
+ * default type comes. 0, -ENOMEM, or -EINVAL for a type that does not exist.
  */
 int profile_add(struct profile *p, uint32_t stack, uint32_t labels, uint32_t type, int64_t value);
 

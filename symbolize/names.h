@@ -39,6 +39,7 @@ enum names_status {
 	NAMES_JIT_UNMAPPED, /* anonymous code, no map */
 	NAMES_BAD_FILE,     /* malformed ELF or DWARF */
 	NAMES_TIMEOUT,      /* the deadline came first */
+	NAMES_FAILED,       /* the symbolizer crashed on it, or could not be started */
 	NAMES_STATUS_COUNT,
 };
 
@@ -62,7 +63,7 @@ void names_release(struct names *n);
 /* Make room up to location @count - 1, new ones pending. 0 or -errno. */
 int names_resize(struct names *n, uint32_t count);
 
-/* Set what location @loc is; replaces. @frames' ids are ids in n->strings. 0 or -errno. */
+/* Set what location @loc is; replaces (frames of the former answer stay allocated). @frames' ids are ids in n->strings. 0 or -errno. */
 int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
 	      uint32_t n_frames);
 
@@ -70,6 +71,9 @@ int names_set(struct names *n, uint32_t loc, enum names_status status, const str
  * Bytes for a pipe: only locations from @ids (@n of them) that are not
  * pending. names_decode() merges such bytes into @into; -EBADMSG when they are
  * malformed or name a location >= @n_locations, with @into still valid.
+ * A location that has an answer already keeps it, so that a symbolizer gone
+ * bad cannot rename what it was not asked for; bytes that are no UTF-8 become
+ * '?', because one of them makes strict readers refuse the whole pprof.
  */
 int names_encode(const struct names *n, const uint32_t *ids, uint32_t n_ids, struct buf *out);
 int names_decode(struct names *into, uint32_t n_locations, const uint8_t *data, size_t len);

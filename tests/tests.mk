@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests.mk - demo, tests, fuzzers and benchmarks; included by the Makefile.
+
+TARGET_SRCS := $(wildcard tests/targets/*.c)
+TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
+TRUTH_BIN := $(BUILD)/tests/truth/unwind_libdw
+FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+REPLAY_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/replay/%)
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_SECONDS ?= 600
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find $(LAYERS) tests -name '*.[ch]')
+
+# Programs under test are built as most of the world's are: optimized, no frame pointers.
+$(BUILD)/tests/targets/%: tests/targets/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -fomit-frame-pointer -D_GNU_SOURCE -pthread -o $@ $<
+
+$(BUILD)/tests/targets/demo: tests/targets/demo.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
+
+$(TRUTH_BIN): tests/truth/unwind_libdw.c $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+
+.PHONY: run deps-build deps-test
+deps-build:
+	@.ci/deps build
+deps-test:
+	@.ci/deps test
+
+run: deps-build
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/targets/demo
+	$(BUILD)/ddprof-run -o $(BUILD)/demo.pb.gz $(BUILD)/tests/targets/demo
+	$(BUILD)/ddprof report --top 15 $(BUILD)/demo.pb.gz
+	@echo
+	@echo "the profile is $(BUILD)/demo.pb.gz (also for: go tool pprof -http : $(BUILD)/demo.pb.gz)"
+
+# All that the tests run; `check` itself only installs and then starts them.
+.PHONY: check tests check-layers check-headers check-format
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BIN) $(REPLAY_BINS)
+
+check: deps-test
+	@$(MAKE) --no-print-directory tests
+	tests/run $(BUILD)
+
+check-layers:
+	@tests/check-layers
+
+check-headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
+$(BUILD)/headers/%.ok: %
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Werror -fsyntax-only -x c $< && touch $@
+
+check-format:
+	clang-format --dry-run --Werror $(C_FILES)
+
+# The same unit tests and stored fuzz inputs, under the sanitizers.
+.PHONY: check-sanitize
+check-sanitize:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize OPT="-O1 -g -fno-omit-frame-pointer $(SAN)" WERROR=-Werror sanitize-bins
+	tests/run --unit $(BUILD)/sanitize
+.PHONY: sanitize-bins
+sanitize-bins: $(UNIT_BINS) $(REPLAY_BINS)
+
+# Fuzzers: clang's libFuzzer over the library, and the same entry points with a
+# plain main() that replays files.
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRCS) $(HEADERS)
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(SAN) -fsanitize=fuzzer -o $@ $< $(LIB_SRCS) $(LIBS)
+
+$(BUILD)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c $(BUILD)/libddprof.a $(LIBS)
+
+.PHONY: fuzz
+fuzz: $(FUZZ_BINS)
+	@for f in $(FUZZ_BINS); do \
+		name=$$(basename $$f); mkdir -p $(BUILD)/corpus/$$name; \
+		echo "== $$name"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+			$(BUILD)/corpus/$$name $$(test -d tests/fixtures/$$name && echo tests/fixtures/$$name) \
+			>$(BUILD)/corpus/$$name.log 2>&1 || { tail -n 30 $(BUILD)/corpus/$$name.log; exit 1; }; \
+		grep -E 'stat::number_of_executed_units' $(BUILD)/corpus/$$name.log; \
+	done
+
+.PHONY: bench
+bench: deps-test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/targets/demo $(TARGET_BINS)
+	tests/bench/bench $(BUILD)
+
+.PHONY: format
+format:
+	clang-format -i $(C_FILES)
+
+.PHONY: completions
+completions: all
+	$(BUILD)/ddprof completion bash > completions/ddprof.bash
+	$(BUILD)/ddprof completion zsh > completions/_ddprof
+	$(BUILD)/ddprof completion fish > completions/ddprof.fish
+
+.PHONY: help
+help:
+	@sed -n 's/^# make/make/p' Makefile
+	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
+	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make check-sanitize check-layers check-headers check-format completions format"
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR="

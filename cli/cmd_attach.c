@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_attach.c - ddprof attach: profile running processes for a while.
+ */
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/session.h"
+#include "cli/summary.h"
+#include "collect/procfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void complain(const struct session *s, int err, pid_t bad)
+{
+	if (bad && err == -ESRCH)
+		log_error("cannot attach to pid %d: there is no such process", (int)bad);
+	else if (bad)
+		log_error("cannot attach to pid %d: %s\n  fix: run as the user it belongs to, or as root", (int)bad,
+			  strerror(-err));
+	else if (s->collector && collector_ladder(s->collector)->err)
+		log_error("cannot profile: %s", collector_ladder(s->collector)->advice);
+	else
+		log_error("cannot profile: %s", strerror(-err));
+}
+
+static int open_events(struct session *s)
+{
+	struct collector_options opt = {
+		.frequency = s->opt->frequency,
+		.stack_size = s->opt->stack_size,
+		.user_only = s->opt->user_only,
+		.max_frames = s->opt->max_frames,
+	};
+	pid_t bad = 0;
+	int err = collector_new(&s->collector, &opt);
+
+	if (!err)
+		err = collector_attach(s->collector, s->opt->pids, s->opt->n_pids, &bad);
+	if (err)
+		complain(s, err, bad);
+	return err;
+}
+
+int cmd_attach(struct options *opt, struct launch *l)
+{
+	char comm[16] = "process";
+	struct session s;
+	int err;
+
+	procfs_comm(opt->pids[0], opt->pids[0], comm);
+	err = session_init(&s, opt, l, comm);
+	if (!err) {
+		s.pid = opt->pids[0];
+		err = open_events(&s);
+	}
+	if (!err)
+		err = session_open_sink(&s, s.pid);
+	if (!err) {
+		session_start(&s);
+		if (s.end_ns == UINT64_MAX)
+			s.end_ns = s.window_end_ns; /* one window */
+		session_loop(&s);
+		err = session_finish(&s);
+		if (!err)
+			summary_print(&s);
+	}
+	session_release(&s);
+	return err ? EXIT_FAIL : EXIT_OK;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - what the user asked for, and the one table it is read from.
+ *
+ * Every option of every command is one row of option_table: parsing, the
+ * environment variables, --help, the completions and the manual page all come
+ * from it. To add an option, add a row and a field to struct options.
+ *
+ * Nothing here prints: a refusal is a text for the caller, and warnings are
+ * collected until the log level and mode are known.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "export/functions.h"
+#include "export/tags.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OPTIONS_MAX_PIDS     1024
+#define OPTIONS_FREQUENCY    99             /* Hz, default */
+#define OPTIONS_WINDOW_NS    60000000000ull /* default */
+#define OPTIONS_KEEP         60             /* numbered files, default */
+#define OPTIONS_MAX_STACK    65528u         /* bytes, the kernel's own limit */
+#define OPTIONS_ERROR_MAX    512            /* bytes of a refusal's text */
+#define OPTIONS_WARNINGS_MAX 8192           /* bytes of all warnings together */
+
+/*
+ * Plain data. Strings are borrowed from argv and the environment, and live as
+ * long as those do; pids, tags and warnings are owned.
+ */
+struct options {
+	enum command_id command;
+
+	/* what to profile */
+	char **argv; /* run: the program and its arguments; else the operands. NULL-terminated */
+	int argc;
+	pid_t *pids; /* attach: each once */
+	uint32_t n_pids;
+	bool follow;  /* go on with descendants that outlive the program */
+	bool enabled; /* DD_PROFILING_ENABLED; false: run the program untouched */
+	bool global;  /* asked for, not built yet: only to explain itself */
+
+	/* how */
+	uint32_t frequency;  /* Hz */
+	uint32_t stack_size; /* bytes; 0: chosen by the collector */
+	uint32_t max_frames; /* 0: chosen by the collector */
+	bool user_only;      /* no kernel frames */
+	bool inlines;        /* resolve inlined calls */
+	uint64_t window_ns;
+	bool window_given;    /* by --window: each window becomes a file of its own */
+	uint64_t duration_ns; /* 0: to the program's exit (run), one window (attach) */
+
+	/* where to */
+	const char *output;  /* FILE, DIR/ or "-"; NULL: the default name */
+	uint32_t keep;       /* numbered files; 0: all */
+	const char *service; /* these three: NULL when not set, else usable as a tag */
+	const char *env;
+	const char *version;
+	struct tags tags; /* the environment's, then --tags over them */
+
+	/* talking */
+	bool quiet; /* no summary, no progress */
+	enum log_level log_level;
+	enum log_mode log_mode;
+
+	/* report */
+	enum functions_sort sort;
+	uint32_t top;     /* rows; 0: all */
+	const char *type; /* sample type's name; NULL: the profile's default */
+
+	bool help;         /* --help: show it and do nothing else */
+	bool help_all;     /* --help-extended: with the options that are not built yet */
+	bool show_version; /* --version, likewise */
+
+	struct buf warnings;  /* lines, each ended by '\n', to be logged before starting */
+	struct buf not_built; /* names of accepted options that have no effect yet */
+};
+
+enum option_type {
+	OPTION_FLAG,     /* no argument: bool, true */
+	OPTION_FLAG_OFF, /* no argument: bool, false */
+	OPTION_BOOL,     /* true false 1 0 yes no on off */
+	OPTION_U32,      /* min..max, a multiple of step */
+	OPTION_SECONDS,  /* min..max in milliseconds; given in seconds, fractions allowed; stored as ns */
+	OPTION_CHOICE,   /* one of choices; stored as an enum */
+	OPTION_STRING,
+	OPTION_OUTPUT,  /* a string, but no log mode */
+	OPTION_TAG,     /* a string that becomes the value of the tag named in tag */
+	OPTION_TAGS,    /* merged into struct tags */
+	OPTION_PIDS,    /* N[,N...], added to pids */
+	OPTION_DEBUG,   /* a boolean that, when true, sets an enum log_level to debug */
+	OPTION_NOTHING, /* parsed and forgotten */
+};
+
+enum option_status {
+	OPTION_BUILT,
+	OPTION_NOT_BUILT, /* accepted so that old command lines keep working; one warning */
+	OPTION_REFUSED,   /* ignoring it would be worse than refusing: see help */
+};
+
+struct option_choice {
+	const char *name; /* NULL ends the list */
+	int value;
+	bool hidden; /* accepted, but neither offered nor listed */
+};
+
+struct option_def {
+	const char *name;   /* long name, with '-'; '_' is taken for it. NULL: only an environment variable */
+	const char *alias;  /* another long name, or NULL */
+	char letter;        /* 0: none */
+	const char *arg;    /* the argument's name; NULL: takes none */
+	const char *group;  /* heading in --help */
+	const char *help;   /* one sentence, no full stop */
+	const char *env[2]; /* read in this order, the second only if the first is not set */
+	uint32_t commands;  /* COMMAND_BIT()s it belongs to */
+	enum option_type type;
+	enum option_status status;
+	int64_t min, max, step;
+	const char *unit; /* for messages */
+	const char *tag;
+	const struct option_choice *choices;
+	size_t offset; /* into struct options */
+	size_t given;  /* offset of a bool to set when the option (not the variable) is used; 0: none */
+	bool files;    /* completions offer file names */
+};
+
+extern const struct option_def option_table[];
+extern const unsigned option_count;
+
+/* Everything at its default. */
+void options_init(struct options *o, enum command_id command);
+void options_release(struct options *o);
+
+/*
+ * Take the DD_* variables (config.c). @get is getenv(3) outside of tests. A
+ * value that cannot be used adds one warning and leaves the default. 0 or -ENOMEM.
+ */
+int options_environment(struct options *o, char *(*get)(const char *name));
+
+/*
+ * Parse @argv[0..argc), which holds neither the program's nor the command's
+ * name. For run, parsing ends at the first word that is no option. @argv may
+ * be reordered. 0; -EINVAL with the refusal in @why (OPTIONS_ERROR_MAX bytes,
+ * one or two lines: what is wrong, then what would be right); -ENOMEM.
+ *
+ * Turns run into attach when --pid is given, as the former ddprof has it.
+ */
+int options_parse(struct options *o, int argc, char **argv, char *why);
+
+/* After parsing: is what was given enough and no contradiction? As options_parse(). */
+int options_check(const struct options *o, char *why);
+
+/* Log the collected warnings. Call after log_set_level() and log_set_mode(). */
+void options_log_warnings(const struct options *o);
+
+/* Store @text as @d's value. 0; -EINVAL with @why "'TEXT' is not ..."; -ENOMEM. */
+int option_store(struct options *o, const struct option_def *d, const char *text, char *why, size_t why_len);
+
+/* Add one line to the warnings. What does not fit any more is left out. */
+void options_warn(struct options *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The row for a long name (of @len bytes, '_' for '-' allowed) or a letter of @command; NULL: none. */
+const struct option_def *option_by_name(enum command_id command, const char *name, size_t len);
+const struct option_def *option_by_letter(enum command_id command, char letter);
+
+/* "-F, --frequency HZ" without the indentation. */
+void option_spelling(const struct option_def *d, char *out, size_t len);
+
+/* True for rows that --help and the completions show for @command. */
+bool option_shown(const struct option_def *d, enum command_id command);
+
+#endif

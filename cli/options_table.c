@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options_table.c - every option of every command, one row each.
+ *
+ * The rows that are not built yet are the former ddprof's: its command lines
+ * keep working, with the same arguments taken, and say what has no effect.
+ */
+#include "cli/options.h"
+
+#include "collect/profile.h"
+
+#define RUN    COMMAND_BIT(COMMAND_RUN)
+#define ATTACH COMMAND_BIT(COMMAND_ATTACH)
+#define REPORT COMMAND_BIT(COMMAND_REPORT)
+#define RECORD (RUN | ATTACH)
+
+#define AT(field) .offset = offsetof(struct options, field)
+
+#define TARGET "What to profile"
+#define HOW    "How"
+#define WHERE  "Where the profile goes"
+#define NAMING "What it is filed under"
+#define VIEW   "What to show"
+#define TALK   "Messages"
+#define LATER  "Accepted from the former ddprof, without effect yet"
+
+static const struct option_choice log_levels[] = {
+	{"error", LOG_LEVEL_ERROR, false}, {"warn", LOG_LEVEL_WARN, false},
+	{"warning", LOG_LEVEL_WARN, true}, {"notice", LOG_LEVEL_NOTICE, false},
+	{"info", LOG_LEVEL_INFO, false},   {"informational", LOG_LEVEL_INFO, true},
+	{"debug", LOG_LEVEL_DEBUG, false}, {0},
+};
+
+static const struct option_choice log_modes[] = {
+	{"stderr", LOG_MODE_STDERR, false},
+	{"stdout", LOG_MODE_STDOUT, false},
+	{"syslog", LOG_MODE_SYSLOG, false},
+	{"disabled", LOG_MODE_DISABLED, false},
+	{0},
+};
+
+static const struct option_choice sorts[] = {
+	{"own", FUNCTIONS_BY_OWN, false},
+	{"total", FUNCTIONS_BY_TOTAL, false},
+	{"name", FUNCTIONS_BY_NAME, false},
+	{0},
+};
+
+/* What the language libraries also accept in DD_PROFILING_ENABLED. */
+static const struct option_choice enabled_words[] = {
+	{"auto", true, true},
+	{0},
+};
+
+/* A row of the former ddprof that takes an argument (or, with NULL, none) and does nothing yet. */
+#define NOT_BUILT(long_name, short_letter, argument, text)                                                   \
+	{                                                                                                    \
+		.name = (long_name), .letter = (short_letter), .arg = (argument), .group = LATER,            \
+		.help = (text), .commands = RECORD, .type = OPTION_NOTHING, .status = OPTION_NOT_BUILT       \
+	}
+
+/* clang-format off */
+const struct option_def option_table[] = {
+	{ .name = "pid", .letter = 'p', .arg = "PID[,PID...]", .group = TARGET, .commands = RECORD,
+	  .help = "running processes to profile, all their threads",
+	  .type = OPTION_PIDS, .min = 1, .max = 4194304 },
+	{ .name = "follow", .group = TARGET, .commands = RUN,
+	  .help = "go on with descendants that outlive the program",
+	  .type = OPTION_FLAG, AT(follow) },
+	{ .name = "duration", .letter = 'd', .arg = "SECONDS", .group = TARGET, .commands = RECORD,
+	  .help = "stop profiling after this time (default: run: when the program exits; attach: after one window)",
+	  .type = OPTION_SECONDS, .min = 100, .max = 31536000000, .unit = "s", AT(duration_ns) },
+	{ .name = "enable", .arg = "BOOL", .group = TARGET, .commands = RUN,
+	  .help = "false: run the program without profiling it", .env = {"DD_PROFILING_ENABLED"},
+	  .type = OPTION_BOOL, .choices = enabled_words, AT(enabled) },
+
+	{ .name = "frequency", .letter = 'F', .arg = "HZ", .group = HOW, .commands = RECORD,
+	  .help = "samples per second of CPU time (default 99)",
+	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency) },
+	{ .name = "stack-size", .alias = "stack-sample-size", .arg = "BYTES", .group = HOW, .commands = RECORD,
+	  .help = "stack copied with each sample (default: chosen to fit the memory the kernel grants)",
+	  .env = {"DD_PROFILING_SAMPLE_STACK_USER"},
+	  .type = OPTION_U32, .min = 512, .max = OPTIONS_MAX_STACK, .step = 8, .unit = "bytes", AT(stack_size) },
+	{ .name = "user-only", .alias = "no-kernel", .group = HOW, .commands = RECORD,
+	  .help = "do not ask for kernel frames", .type = OPTION_FLAG, AT(user_only) },
+	{ .name = "no-inlines", .group = HOW, .commands = RECORD,
+	  .help = "do not look for inlined calls: less work per profile",
+	  .type = OPTION_FLAG_OFF, AT(inlines) },
+	{ .name = "inlined-functions", .letter = 'I', .arg = "BOOL", .group = HOW, .commands = RECORD,
+	  .help = "the same as a switch (default true)", .env = {"DD_PROFILING_INLINED_FUNCTIONS"},
+	  .type = OPTION_BOOL, AT(inlines) },
+	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},
+	  .type = OPTION_U32, .min = 1, .max = PROFILE_MAX_FRAMES, .unit = "frames", AT(max_frames) },
+
+	{ .name = "output", .letter = 'o', .arg = "FILE", .group = WHERE, .commands = RECORD, .files = true,
+	  .help = "the profile: a file, DIR/, or - for standard output "
+		  "(default: ddprof-PROGRAM-PID-TIME.pb.gz in the current directory)",
+	  .type = OPTION_OUTPUT, AT(output) },
+	{ .name = "window", .letter = 'w', .arg = "SECONDS", .group = WHERE, .commands = RECORD,
+	  .help = "write a numbered file each time this many seconds have passed "
+		  "(default: one file, brought up to date every 60)",
+	  .type = OPTION_SECONDS, .min = 100, .max = 86400000, .unit = "s", AT(window_ns),
+	  .given = offsetof(struct options, window_given) },
+	{ .name = "upload-period", .letter = 'u', .arg = "SECONDS", .group = WHERE, .commands = RECORD,
+	  .help = "how often the one file is brought up to date (default 60)",
+	  .env = {"DD_PROFILING_UPLOAD_PERIOD", "DD_PROFILING_UPLOAD_INTERVAL"},
+	  .type = OPTION_SECONDS, .min = 100, .max = 86400000, .unit = "s", AT(window_ns) },
+	{ .name = "keep", .arg = "N", .group = WHERE, .commands = RECORD,
+	  .help = "how many numbered files to keep, oldest removed first; 0: all (default 60)",
+	  .type = OPTION_U32, .min = 0, .max = 1000000, .unit = "files", AT(keep) },
+
+	{ .name = "service", .letter = 'S', .arg = "NAME", .group = NAMING, .commands = RECORD,
+	  .help = "name of the profiled service", .env = {"DD_SERVICE"}, .tag = "service",
+	  .type = OPTION_TAG, AT(service) },
+	{ .name = "environment", .alias = "env", .letter = 'E', .arg = "NAME", .group = NAMING, .commands = RECORD,
+	  .help = "environment it runs in, such as staging", .env = {"DD_ENV"}, .tag = "env",
+	  .type = OPTION_TAG, AT(env) },
+	{ .name = "service-version", .letter = 'V', .arg = "VERSION", .group = NAMING, .commands = RECORD,
+	  .help = "version of the service", .env = {"DD_VERSION"}, .tag = "version",
+	  .type = OPTION_TAG, AT(version) },
+	{ .name = "tags", .letter = 'T', .arg = "KEY:VALUE[,...]", .group = NAMING, .commands = RECORD,
+	  .help = "further tags, added to those of DD_TAGS", .env = {"DD_TAGS", "DD_PROFILING_TAGS"},
+	  .type = OPTION_TAGS },
+
+	{ .name = "sort", .arg = "COLUMN", .group = VIEW, .commands = REPORT,
+	  .help = "order of the functions (default own)",
+	  .type = OPTION_CHOICE, .choices = sorts, AT(sort) },
+	{ .name = "top", .letter = 'n', .arg = "N", .group = VIEW, .commands = REPORT,
+	  .help = "show the first N functions; 0: all (default 30)",
+	  .type = OPTION_U32, .min = 0, .max = 100000000, .unit = "functions", AT(top) },
+	{ .name = "type", .arg = "TYPE", .group = VIEW, .commands = REPORT,
+	  .help = "sample type, such as cpu-time (default: the profile's own)",
+	  .type = OPTION_STRING, AT(type) },
+
+	{ .name = "quiet", .letter = 'q', .group = TALK, .commands = RECORD,
+	  .help = "no summary and no progress", .type = OPTION_FLAG, AT(quiet) },
+	{ .commands = RECORD, .help = "true: as --log-level debug", .env = {"DD_TRACE_DEBUG"},
+	  .type = OPTION_DEBUG, AT(log_level) },
+	{ .name = "log-level", .letter = 'l', .arg = "LEVEL", .group = TALK, .commands = RECORD,
+	  .help = "least severe messages to log (default notice)", .env = {"DD_PROFILING_NATIVE_LOG_LEVEL"},
+	  .type = OPTION_CHOICE, .choices = log_levels, AT(log_level) },
+	{ .name = "log-mode", .arg = "MODE", .group = TALK, .commands = RECORD,
+	  .help = "where messages go (default stderr)", .env = {"DD_PROFILING_NATIVE_LOG_MODE"},
+	  .type = OPTION_CHOICE, .choices = log_modes, AT(log_mode) },
+	{ .name = "help", .letter = 'h', .group = TALK, .commands = COMMAND_ALL,
+	  .help = "show this help", .type = OPTION_FLAG, AT(help) },
+	{ .name = "help-extended", .group = TALK, .commands = RECORD,
+	  .help = "show it with the options that have no effect yet", .type = OPTION_FLAG, AT(help_all) },
+	{ .name = "version", .letter = 'v', .group = TALK, .commands = COMMAND_ALL,
+	  .help = "show the version", .type = OPTION_FLAG, AT(show_version) },
+
+	{ .name = "global", .letter = 'g', .group = LATER, .commands = RECORD, .help = "profile the whole host",
+	  .type = OPTION_FLAG, .status = OPTION_NOT_BUILT, AT(global) },
+	NOT_BUILT("url", 'U', "URL", "the Agent to upload to"),
+	NOT_BUILT("host", 'H', "HOST", "host name of the Agent"),
+	NOT_BUILT("port", 'P', "PORT", "port of the Agent"),
+	NOT_BUILT("event", 'e', "EVENT", "an event to profile by; may be repeated"),
+	NOT_BUILT("preset", 0, "NAME", "a named set of events"),
+	NOT_BUILT("timeline", 't', NULL, "keep the time of each sample"),
+	NOT_BUILT("internal-stats", 'b', "SOCKET", "statsd socket for metrics about the profiler"),
+	NOT_BUILT("config", 0, "FILE", "a configuration file"),
+	NOT_BUILT("capture-config", 0, "FILE", "write the configuration to a file"),
+	NOT_BUILT("show-config", 0, NULL, "log the configuration"),
+	NOT_BUILT("show-samples", 0, NULL, "log each sample"),
+	NOT_BUILT("nice", 0, "N", "priority of the profiler"),
+	NOT_BUILT("cpu-affinity", 0, "MASK", "processors the profiler may use"),
+	NOT_BUILT("worker-period", 0, "N", "windows between resets of the profiler's state"),
+	NOT_BUILT("api-key", 0, "KEY", "key for uploading without an Agent"),
+	NOT_BUILT("agentless", 0, "BOOL", "upload without an Agent"),
+	NOT_BUILT("do-export", 0, "BOOL", "false: do not upload"),
+	NOT_BUILT("runtime-id", 0, "ID", "the run's identity, instead of a random one"),
+	NOT_BUILT("debug-pprof-prefix", 0, "PREFIX", "also keep what is uploaded in files of this prefix"),
+	NOT_BUILT("fault-info", 0, "BOOL", "log where the profiler itself crashed"),
+	NOT_BUILT("socket", 0, "PATH", "socket for the allocation library"),
+	NOT_BUILT("pipefd", 0, "FD", "pipe from the library that started the profiler"),
+	NOT_BUILT("initial-loaded-libs-check-delay", 0, "MS", "first look for libraries loaded later"),
+	NOT_BUILT("loaded-libs-check-interval", 0, "MS", "further looks for libraries loaded later"),
+	NOT_BUILT("remote-symbolization", 0, NULL, "leave the names to the receiver"),
+	NOT_BUILT("disable-symbolization", 0, NULL, "addresses only"),
+	NOT_BUILT("reorder-events", 0, NULL, "events in order of time, as they always are here"),
+	NOT_BUILT("no-reorder-events", 0, NULL, "events in order of arrival"),
+	NOT_BUILT("maximum-pids", 0, "N", "most processes to follow"),
+	{ .name = "switch-user", .arg = "USER", .group = LATER, .commands = RECORD,
+	  .help = "not built yet, and without it the program would run as the wrong user\n"
+		  "use: setpriv --reuid=USER --regid=GROUP --init-groups ddprof-run COMMAND",
+	  .type = OPTION_NOTHING, .status = OPTION_REFUSED },
+};
+/* clang-format on */
+
+const unsigned option_count = sizeof(option_table) / sizeof(option_table[0]);

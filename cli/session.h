@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - one capture from the first event to the last file: what run and attach share.
+ *
+ * Owns collector, names, sink and exporter, and the poll loop over them. Whatever
+ * goes wrong in here costs the profile at most, never the program.
+ */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "cli/launch.h"
+#include "cli/options.h"
+#include "collect/collector.h"
+#include "export/exporter.h"
+#include "export/sink.h"
+#include "export/tags.h"
+#include "symbolize/names.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct session {
+	const struct options *opt;
+	struct launch *launch; /* borrowed */
+	struct collector *collector; /* NULL: not profiling (any more) */
+	struct names names;
+	struct sink sink;
+	bool sink_open;
+	struct tags tags;
+	struct exporter *exporter; /* the one that runs, or NULL */
+	struct export_result result; /* of the last that finished */
+	bool have_result;
+	uint32_t files;        /* written so far */
+	char program[64];      /* base name, for messages and the default file name */
+	pid_t pid;
+	uint64_t started_ns, window_end_ns, end_ns; /* monotonic; end_ns UINT64_MAX: none */
+	bool progress;         /* show a line of it at the terminal */
+	bool progress_shown;
+	uint64_t progress_ns;
+	bool program_ended;
+	struct profile_quality quality; /* of the last window handed over */
+	uint64_t duration_ns;           /* of it */
+};
+
+/* 0 or -errno. Borrows both until session_release(). */
+int session_init(struct session *s, const struct options *opt, struct launch *launch, const char *program);
+void session_release(struct session *s);
+
+/* Settle where the profile goes; the default name needs @pid. 0 or -errno, with one message logged. */
+int session_open_sink(struct session *s, pid_t pid);
+
+/* Events are open: clocks start. */
+void session_start(struct session *s);
+
+enum session_until { SESSION_PROGRAM_ENDS, SESSION_TARGETS_END, SESSION_INTERRUPTED, SESSION_TIME_IS_UP };
+
+/* Poll, drain, forward signals and write windows until one of these happens. */
+enum session_until session_loop(struct session *s);
+
+/*
+ * Last window: stop the events, export, wait for the file (the program's
+ * signals are still forwarded meanwhile if it runs on). 0 or -errno, logged.
+ */
+int session_finish(struct session *s);
+
+#endif

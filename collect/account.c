@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * account.c - what the samples do not show, so that a profile adds up.
+ *
+ * The events count all CPU time of their tasks; samples show less of it:
+ * some were lost, kernel time is dropped by the kernel where we may not see
+ * it, and a task that ends within its first period gives none. The difference
+ * is put into the profile under names of its own.
+ */
+#include "collect/collector_private.h"
+#include "base/io.h"
+#include "collect/procfs.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct times {
+	uint64_t user, system;
+};
+
+static void add_times(const struct proc *p, void *arg)
+{
+	struct times *t = arg;
+	struct procfs_stat st;
+
+	if (procfs_stat(p->pid, &st))
+		return;
+	t->user += st.user_ns + st.children_user_ns;
+	t->system += st.system_ns + st.children_system_ns;
+}
+
+/* User and system time of the targets and their descendants since we came. */
+static struct times tree_times(struct collector *c)
+{
+	struct times t = {c->reaped_user_ns, c->reaped_system_ns};
+
+	procs_each(c->procs, add_times, &t);
+	t.user = t.user > c->base_user_ns ? t.user - c->base_user_ns : 0;
+	t.system = t.system > c->base_system_ns ? t.system - c->base_system_ns : 0;
+	return t;
+}
+
+static uint64_t resident_kb(void)
+{
+	struct buf b;
+	uint64_t pages = 0;
+	char *end;
+
+	buf_init(&b, 256);
+	if (!io_read_file(AT_FDCWD, "/proc/self/statm", &b) && !buf_put_u8(&b, 0)) {
+		strtoull((char *)b.data, &end, 10);
+		pages = strtoull(end, NULL, 10);
+	}
+	buf_release(&b);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static int add_synthetic(struct collector *c, const char *name, uint64_t count, uint64_t ns)
+{
+	uint32_t loc, stack;
+	int err;
+
+	if (!ns)
+		return 0;
+	loc = profile_synthetic(&c->profile, name);
+	stack = profile_stack(&c->profile, &loc, 1);
+	err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_count, (int64_t)count);
+	if (!err)
+		err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_value,
+				  (int64_t)ns);
+	return err;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+void account_begin(struct collector *c)
+{
+	c->begin = c->now;
+	c->start_mono = io_clock_ns(CLOCK_MONOTONIC);
+	c->start_real = io_clock_ns(CLOCK_REALTIME);
+}
+
+/* Split what is missing since the last window into lost, not permitted and not sampled. */
+static int explain(struct collector *c, const struct times *tree)
+{
+	uint64_t missing, lost_now, lost_ns, denied = 0;
+	struct perf_counts counts;
+	int err;
+
+	perf_count(c->perf, &counts);
+	lost_now = c->ladder.count_lost ? counts.lost : c->sample_records_lost;
+	lost_ns = minus(lost_now, c->now.lost_samples) * c->period;
+	err = add_synthetic(c, "[lost]", minus(lost_now, c->now.lost_samples), lost_ns);
+	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
+	c->now.lost_ns += lost_ns;
+	c->now.event = counts.value > c->now.event ? counts.value : c->now.event;
+	missing = minus(c->now.event, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
+	if (!c->ladder.kernel)
+		denied = minus(tree->system, c->now.denied);
+	if (denied > missing)
+		denied = missing;
+	c->now.denied += denied;
+	c->now.unsampled += missing - denied;
+	if (!err)
+		err = add_synthetic(c, "[kernel, not permitted]", 0, denied);
+	if (!err)
+		err = add_synthetic(c, "[not sampled]", 0, missing - denied);
+	return err;
+}
+
+int account_window(struct collector *c)
+{
+	struct profile_quality *q = &c->profile.quality;
+	struct times tree = tree_times(c);
+	int err = explain(c, &tree);
+
+	if (tree.user + tree.system > c->now.rusage)
+		c->now.rusage = tree.user + tree.system;
+	q->lost = c->now.lost_samples - c->begin.lost_samples;
+	q->lost_cpu_ns = c->now.lost_ns - c->begin.lost_ns;
+	q->event_cpu_ns = c->now.event - c->begin.event;
+	q->sampled_cpu_ns = c->now.sampled - c->begin.sampled;
+	q->kernel_denied_ns = c->now.denied - c->begin.denied;
+	q->unsampled_ns = c->now.unsampled - c->begin.unsampled;
+	q->rusage_cpu_ns = c->now.rusage - c->begin.rusage;
+	q->lost_sideband = c->side_band_lost;
+	q->throttled = c->throttled;
+	q->own_cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	q->own_rss_kb = resident_kb();
+	procs_seen(c->procs, &q->processes, &q->threads, false);
+	c->profile.start_ns = c->start_real;
+	c->profile.duration_ns = io_clock_ns(CLOCK_MONOTONIC) - c->start_mono;
+	c->profile.end_ns = c->start_real + c->profile.duration_ns;
+	return err;
+}

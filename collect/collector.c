@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* collector.c - life of a capture: open, drain, close a window, begin the next. */
+#include "collect/collector_private.h"
+
+#include "base/io.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MODULES_MAX 16384
+
+static int init_profile(struct collector *c)
+{
+	struct profile *p = &c->profile;
+	struct module *kernel;
+
+	c->type_count = profile_add_type(p, c->event->count_type, "count");
+	c->type_value = profile_add_type(p, c->event->value_type, c->event->value_unit);
+	p->default_type = c->type_value;
+	p->period_type = (struct profile_type){c->event->value_type, c->event->value_unit};
+	p->period = (int64_t)c->period;
+	c->loc_truncated = profile_synthetic(p, "[truncated]");
+	c->loc_incomplete = profile_synthetic(p, "[incomplete]");
+	c->loc_unknown_mapping = profile_synthetic(p, "[unknown mapping]");
+	c->loc_unwind_failure = profile_synthetic(p, "[unwind failure]");
+	kernel = modules_kernel(c->modules);
+	if (!kernel)
+		return -ENOMEM;
+	c->kernel_mapping = profile_mapping(p, kernel->id, UINT64_C(1) << 63, UINT64_MAX, UINT64_C(1) << 63);
+	return 0;
+}
+
+int collector_new(struct collector **out, const struct collector_options *opt)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->opt = *opt;
+	c->event = event_default();
+	c->period = 1000000000u / opt->frequency;
+	c->max_frames = opt->max_frames ? opt->max_frames : PROFILE_MAX_FRAMES;
+	c->epfd = epoll_create1(EPOLL_CLOEXEC);
+	err = c->epfd < 0 ? -errno : profile_init(&c->profile);
+	if (err)
+		goto fail;
+	/* One place for the end mark, which comes after the last frame. */
+	c->locations = calloc(c->max_frames + 1, sizeof(*c->locations));
+	c->frames = calloc(c->max_frames, sizeof(*c->frames));
+	err = c->locations && c->frames ? 0 : -ENOMEM;
+	if (!err)
+		err = modules_new(&c->modules, &c->profile, MODULES_MAX);
+	if (!err)
+		err = procs_new(&c->procs, c->modules, &c->profile);
+	if (!err)
+		err = unwinder_new(&c->unwinder, c->modules);
+	if (!err)
+		err = init_profile(c);
+	if (err)
+		goto fail;
+	*out = c;
+	return 0;
+fail:
+	collector_free(c);
+	return err;
+}
+
+void collector_free(struct collector *c)
+{
+	uint32_t i;
+
+	if (!c)
+		return;
+	for (i = 0; i < c->n_targets; i++)
+		if (c->targets[i].pidfd >= 0)
+			close(c->targets[i].pidfd);
+	order_free(c->order);
+	perf_free(c->perf);
+	unwinder_free(c->unwinder);
+	procs_free(c->procs);
+	modules_free(c->modules);
+	profile_release(&c->profile);
+	if (c->epfd >= 0)
+		close(c->epfd);
+	free(c->targets);
+	free(c->locations);
+	free(c->frames);
+	free(c->fds);
+	free(c);
+}
+
+int collector_open(struct collector *c)
+{
+	struct perf_options opt = {.event = c->event, .period = c->period, .stack_size = c->opt.stack_size};
+	struct rlimit rl;
+	int err = ladder_probe(&c->ladder, c->event, c->opt.user_only);
+
+	if (err)
+		return err;
+	/* Ours only: the program was forked before and keeps its limit. */
+	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+	opt.kernel = c->ladder.kernel;
+	opt.count_lost = c->ladder.count_lost;
+	return perf_new(&c->perf, &opt);
+}
+
+int collector_poll_rings(struct collector *c)
+{
+	struct order_source *sources;
+	uint32_t i, n;
+	const int *fds;
+	int err;
+
+	sources = perf_sources(c->perf, &n);
+	err = order_new(&c->order, sources, n);
+	if (err)
+		return err;
+	fds = perf_wake_fds(c->perf, &n);
+	for (i = 0; i < n; i++) {
+		struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+
+		if (fds[i] >= 0 && epoll_ctl(c->epfd, EPOLL_CTL_ADD, fds[i], &ev))
+			return -errno;
+	}
+	log_debug("rings of %zu KB on %u CPUs, %u bytes of stack a sample, %s", perf_ring_bytes(c->perf) / 1024,
+		  perf_cpus(c->perf), perf_stack_size(c->perf), ladder_mode(&c->ladder));
+	return 0;
+}
+
+int collector_launch(struct collector *c, pid_t pid)
+{
+	int err = collector_open(c);
+
+	if (err)
+		return err;
+	err = perf_open_task(c->perf, pid, true);
+	if (err) {
+		ladder_refused(&c->ladder, err, "opening events on the program");
+		return err;
+	}
+	err = collector_poll_rings(c);
+	if (!err)
+		err = procs_adopt(c->procs, pid);
+	if (!err)
+		account_begin(c);
+	return err;
+}
+
+const struct ladder *collector_ladder(const struct collector *c)
+{
+	return &c->ladder;
+}
+
+uint32_t collector_stack_size(const struct collector *c)
+{
+	return c->perf ? perf_stack_size(c->perf) : 0;
+}
+
+int collector_epoll_fd(const struct collector *c)
+{
+	return c->epfd;
+}
+
+static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)
+{
+	switch (rec->kind) {
+	case RECORD_SAMPLE:
+		return sample_add(c, rec);
+	case RECORD_LOST:
+		if (from->side_band) {
+			c->side_band_lost += rec->u.lost.lost;
+			*rescan = true;
+		} else {
+			c->sample_records_lost += rec->u.lost.lost;
+		}
+		return 0;
+	case RECORD_THROTTLE:
+		c->throttled++;
+		return 0;
+	default:
+		return procs_record(c->procs, rec);
+	}
+}
+
+int collector_drain(struct collector *c, bool final)
+{
+	struct order_source *from;
+	struct epoll_event ev[16];
+	bool rescan = false;
+	struct record rec;
+	int err = 0;
+
+	if (!c->order)
+		return 0;
+	/* Edges are taken before the rings are marked, so none is missed. */
+	while (epoll_wait(c->epfd, ev, 16, 0) == 16)
+		;
+	order_begin(c->order, final ? UINT64_MAX : io_clock_ns(CLOCK_MONOTONIC) - ORDER_GRACE_NS);
+	while (!err && order_next(c->order, &rec, &from))
+		err = take(c, &rec, from, &rescan);
+	if (rescan)
+		procs_rescan(c->procs);
+	return err;
+}
+
+bool collector_targets_ended(struct collector *c)
+{
+	uint32_t i;
+
+	if (!c->attached)
+		return perf_all_ended(c->perf);
+	attach_check_targets(c);
+	for (i = 0; i < c->n_targets; i++)
+		if (!c->targets[i].ended)
+			return false;
+	return true;
+}
+
+void collector_stop(struct collector *c)
+{
+	if (c->perf)
+		perf_disable(c->perf);
+}
+
+void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns)
+{
+	c->reaped_user_ns = user_ns;
+	c->reaped_system_ns = system_ns;
+}
+
+struct profile *collector_window(struct collector *c)
+{
+	if (account_window(c))
+		log_warn("out of memory: the window's totals are incomplete");
+	return &c->profile;
+}
+
+void collector_next(struct collector *c, bool keep)
+{
+	uint32_t processes, threads;
+
+	c->profile.seq++;
+	if (keep)
+		return;
+	profile_reset(&c->profile);
+	c->generation++;
+	c->side_band_lost = c->throttled = 0;
+	procs_seen(c->procs, &processes, &threads, true);
+	account_begin(c);
+}
+
+const int *collector_fds(struct collector *c, uint32_t *n)
+{
+	uint32_t i, n_perf = 0;
+	const int *perf = c->perf ? perf_fds(c->perf, &n_perf) : NULL;
+	int *fds = realloc(c->fds, (n_perf + c->n_targets + 1) * sizeof(*fds));
+
+	*n = 0;
+	if (!fds)
+		return c->fds;
+	c->fds = fds;
+	for (i = 0; i < n_perf; i++)
+		c->fds[(*n)++] = perf[i];
+	for (i = 0; i < c->n_targets; i++)
+		if (c->targets[i].pidfd >= 0)
+			c->fds[(*n)++] = c->targets[i].pidfd;
+	c->fds[(*n)++] = c->epfd;
+	return c->fds;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * collector_private.h - what collector.c, attach.c, sample.c and account.c share.
+ */
+#ifndef COLLECT_COLLECTOR_PRIVATE_H
+#define COLLECT_COLLECTOR_PRIVATE_H
+
+#include "collect/collector.h"
+#include "collect/ladder.h"
+#include "collect/module.h"
+#include "collect/order.h"
+#include "collect/perf.h"
+#include "collect/procs.h"
+#include "collect/unwind.h"
+
+/* CPU time that has been accounted for since the capture began, in nanoseconds. */
+struct account {
+	uint64_t event, lost_samples; /* as the events count */
+	uint64_t sampled, lost_ns;    /* period x samples, taken in and lost */
+	uint64_t denied, unsampled;   /* the rest of event: kernel time not permitted, and other */
+	uint64_t rusage;              /* the kernel's own count of the targets */
+};
+
+struct target { /* an attached process */
+	pid_t pid;
+	int pidfd; /* -1: kernel without pidfd_open */
+	uint64_t start_ticks; /* tells it from a later process with the same pid */
+	bool ended;
+};
+
+struct collector {
+	struct collector_options opt;
+	const struct event *event;
+	uint64_t period; /* ns */
+	struct ladder ladder;
+	struct perf *perf;
+	struct order *order;
+	struct procs *procs;
+	struct modules *modules;
+	struct unwinder *unwinder;
+	struct profile profile;
+	int epfd;
+	bool stopped;
+
+	bool attached;
+	struct target *targets;
+	uint32_t n_targets;
+
+	/* Set by the caller when the launched program was reaped. */
+	uint64_t reaped_user_ns, reaped_system_ns;
+
+	struct account now, begin; /* totals now, and at the window's begin */
+	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
+	uint64_t base_user_ns, base_system_ns; /* of attached processes before we came */
+	uint64_t start_mono, start_real;
+	uint64_t generation; /* of label sets: one up at each profile_reset() */
+
+	uint32_t type_count, type_value;
+	uint32_t loc_truncated, loc_incomplete, loc_unknown_mapping, loc_unwind_failure;
+	uint32_t kernel_mapping;
+	uint32_t *locations;         /* scratch of one stack */
+	struct unwind_frame *frames; /* scratch */
+	uint32_t max_frames;
+
+	int *fds; /* for collector_fds() */
+	uint32_t n_fds;
+};
+
+/* sample.c: one sample into the profile. 0 or -ENOMEM. */
+int sample_add(struct collector *c, const struct record *rec);
+
+/* account.c */
+void account_begin(struct collector *c);
+int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
+
+/* attach.c: notice which attached processes have ended. */
+void attach_check_targets(struct collector *c);
+
+/* collector.c, for attach.c: climb the ladder and make c->perf; then, after the first events are open. 0 or -errno. */
+int collector_open(struct collector *c);
+int collector_poll_rings(struct collector *c);
+
+#endif

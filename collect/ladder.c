@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ladder.c - see ladder.h. */
+#include "collect/ladder.h"
+
+#include "base/io.h"
+#include "collect/perf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef PERF_FORMAT_LOST
+#define PERF_FORMAT_LOST (1U << 4)
+#endif
+
+static int read_paranoid(void)
+{
+	struct buf b;
+	int v = INT32_MIN;
+
+	buf_init(&b, 64);
+	if (!io_read_file(AT_FDCWD, "/proc/sys/kernel/perf_event_paranoid", &b) && !buf_put_u8(&b, 0))
+		v = atoi((const char *)b.data);
+	buf_release(&b);
+	return v;
+}
+
+/* Open and close on our own process, never counting. */
+static int try_open(const struct event *event, bool kernel, bool count_lost)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = event->type,
+		.config = event->config,
+		.sample_period = 1000000000,
+		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | (kernel ? PERF_SAMPLE_CALLCHAIN : 0),
+		.read_format = count_lost ? PERF_FORMAT_LOST : 0,
+		.disabled = 1,
+		.exclude_kernel = !kernel,
+		.exclude_hv = 1,
+		.exclude_callchain_user = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+	};
+	int fd = perf_open(&attr, 0, -1, -1);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int step(struct ladder *l, const char *wanted, int err, const char *instead)
+{
+	if (l->n < LADDER_MAX_STEPS)
+		l->steps[l->n++] = (struct ladder_step){wanted, err, instead};
+	return err;
+}
+
+int ladder_probe(struct ladder *l, const struct event *event, bool user_only)
+{
+	int err = -EACCES;
+
+	*l = (struct ladder){.paranoid = read_paranoid()};
+	if (!user_only)
+		err = step(l, "user and kernel stacks", try_open(event, true, false), "user stacks only");
+	l->kernel = !err;
+	if (err)
+		err = step(l, "user stacks", try_open(event, false, false), "no profile");
+	if (err) {
+		ladder_refused(l, err, "perf_event_open");
+		return err;
+	}
+	l->count_lost = !step(l, "exact count of lost samples", try_open(event, l->kernel, true),
+			      "the count of lost records");
+	return 0;
+}
+
+void ladder_refused(struct ladder *l, int err, const char *doing)
+{
+	const char *why = strerror(-err);
+
+	l->err = err;
+	if ((err == -EACCES || err == -EPERM) && l->paranoid > 2)
+		snprintf(l->advice, sizeof(l->advice),
+			 "%s: %s, kernel.perf_event_paranoid is %d\n  fix: sudo sysctl kernel.perf_event_paranoid=2", doing,
+			 why, l->paranoid);
+	else if (err == -EACCES || err == -EPERM)
+		snprintf(l->advice, sizeof(l->advice),
+			 "%s: %s, by a seccomp filter or security module (perf_event_paranoid is %d, which would do)\n"
+			 "  fix: allow perf_event_open in the container's seccomp profile, or add CAP_PERFMON",
+			 doing, why, l->paranoid);
+	else if (err == -ENOSYS)
+		snprintf(l->advice, sizeof(l->advice),
+			 "%s: %s\n  fix: use a kernel with CONFIG_PERF_EVENTS, or a container that allows the call", doing,
+			 why);
+	else if (err == -EMFILE || err == -ENFILE)
+		snprintf(l->advice, sizeof(l->advice), "%s: %s\n  fix: raise the limit of open files (ulimit -n)", doing,
+			 why);
+	else
+		snprintf(l->advice, sizeof(l->advice), "%s: %s", doing, why);
+}
+
+const char *ladder_mode(const struct ladder *l)
+{
+	if (l->err)
+		return "none";
+	return l->kernel ? "user+kernel" : "user";
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ladder.h - what was wanted of the kernel, what it answered, what is used instead.
+ *
+ * The answer is always that of the call itself, made on our own process:
+ * never inferred from a sysctl or a capability (both mislead in containers).
+ * The same table feeds run, attach and the profile's comments.
+ */
+#ifndef COLLECT_LADDER_H
+#define COLLECT_LADDER_H
+
+#include "collect/event.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LADDER_MAX_STEPS 8
+
+struct ladder_step {
+	const char *wanted;  /* "user and kernel stacks" */
+	int err;             /* 0: granted; else the call's -errno */
+	const char *instead; /* what is used when it was refused */
+};
+
+struct ladder {
+	struct ladder_step steps[LADDER_MAX_STEPS];
+	uint32_t n;
+	int err;              /* 0: some rung holds; else the -errno of the last one */
+	bool kernel;          /* kernel time and frames are sampled */
+	bool count_lost;      /* PERF_FORMAT_LOST works (Linux 6.0) */
+	int paranoid;         /* kernel.perf_event_paranoid as read, for the advice; INT32_MIN: unreadable */
+	char advice[256];     /* err: why, and on a second line the one command that helps */
+};
+
+/* Try the rungs for @event, top first unless @user_only. Returns ladder->err. */
+int ladder_probe(struct ladder *l, const struct event *event, bool user_only);
+
+/* Fill ->err and ->advice for a refusal that came later (@err: -errno; @doing: "opening events"). */
+void ladder_refused(struct ladder *l, int err, const char *doing);
+
+/* One word for the comments: "user+kernel", "user", "none". */
+const char *ladder_mode(const struct ladder *l);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * module_open.c - the file a process has mapped, opened the safe way.
+ *
+ * Each candidate is first opened with O_PATH, which touches neither devices
+ * nor FIFOs, then judged by fstat, and only then opened for reading through
+ * /proc/self/fd, so that what was judged is what is read.
+ */
+#include "collect/module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#ifndef OVERLAYFS_SUPER_MAGIC
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#endif
+#ifndef BCACHEFS_SUPER_MAGIC
+#define BCACHEFS_SUPER_MAGIC 0xca451a4e
+#endif
+
+/* overlayfs may put a layer number into the highest inode bits ("xino"). */
+#define OVERLAY_INO_MASK 0x00ffffffffffffffu
+
+/* How much each failure tells: the most telling one is reported. */
+static void note(enum module_reason *reason, enum module_reason why)
+{
+	static const uint8_t weight[] = {[MODULE_OK] = 0,	[MODULE_GONE] = 1,     [MODULE_IRREGULAR] = 2,
+					 [MODULE_DENIED] = 3,	[MODULE_REPLACED] = 4, [MODULE_NOT_ELF] = 0,
+					 [MODULE_LIMIT] = 5,	[MODULE_NO_CONTENTS] = 0};
+
+	if (weight[why] > weight[*reason])
+		*reason = why;
+}
+
+static enum module_reason reason_of(int err)
+{
+	switch (err) {
+	case EACCES:
+	case EPERM:
+		return MODULE_DENIED;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return MODULE_LIMIT;
+	default:
+		return MODULE_GONE;
+	}
+}
+
+static bool same_file(int fd, const struct stat *st, const struct module_ident *id)
+{
+	uint64_t mask = UINT64_MAX;
+	struct statfs fs;
+
+	if (!id->ino)
+		return true;
+	if (major(st->st_dev) != id->maj || minor(st->st_dev) != id->min) {
+		/* These give stat() another device than the kernel's own records. */
+		if (fstatfs(fd, &fs) || (fs.f_type != OVERLAYFS_SUPER_MAGIC && fs.f_type != BTRFS_SUPER_MAGIC &&
+					 fs.f_type != BCACHEFS_SUPER_MAGIC))
+			return false;
+		if (fs.f_type == OVERLAYFS_SUPER_MAGIC)
+			mask = OVERLAY_INO_MASK;
+	}
+	return ((st->st_ino ^ id->ino) & mask) == 0;
+}
+
+/* Judge what @path_fd (O_PATH, or a negative error number) is; closes it. Descriptor for reading or -1. */
+static int take(int path_fd, const struct module_ident *id, enum module_reason *reason)
+{
+	char self[40];
+	struct stat st;
+	int fd = -1;
+
+	if (path_fd < 0) {
+		note(reason, reason_of(-path_fd));
+		return -1;
+	}
+	if (fstat(path_fd, &st)) {
+		note(reason, MODULE_GONE);
+	} else if (!S_ISREG(st.st_mode)) {
+		note(reason, MODULE_IRREGULAR);
+	} else if (!same_file(path_fd, &st, id)) {
+		note(reason, MODULE_REPLACED);
+	} else {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+		fd = open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			note(reason, reason_of(errno));
+	}
+	close(path_fd);
+	return fd;
+}
+
+static int open_path(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* As the process sees it: absolute links must not lead out of its root. */
+static int open_in_root(pid_t pid, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	char root[40];
+	int dir, fd;
+
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
+	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	if (fd < 0)
+		fd = errno == ENOSYS ? -ENOENT : -errno;
+	close(dir);
+	return fd;
+}
+
+int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start, uint64_t end,
+		     enum module_reason *reason)
+{
+	static const struct module_ident unknown;
+	enum module_reason why = MODULE_OK;
+	char proc[80];
+	int fd;
+
+	if (!ident)
+		ident = &unknown;
+	fd = take(open_in_root(pid, path), ident, &why);
+	if (fd < 0 && ident->ino) {
+		snprintf(proc, sizeof(proc), "/proc/%d/exe", (int)pid);
+		/* Another file there is no news: it is the program, and this may be a library. */
+		enum module_reason ignored = MODULE_OK;
+
+		fd = take(open_path(proc), ident, &ignored);
+	}
+	if (fd < 0 && start < end) {
+		enum module_reason ignored = MODULE_OK;
+
+		snprintf(proc, sizeof(proc), "/proc/%d/map_files/%llx-%llx", (int)pid, (unsigned long long)start,
+			 (unsigned long long)end);
+		fd = take(open_path(proc), ident, &ignored);
+	}
+	/* Our own namespace may have quite another file there: only with proof. */
+	if (fd < 0 && ident->ino && path[0] == '/')
+		fd = take(open_path(path), ident, &why);
+	if (fd < 0)
+		*reason = why == MODULE_OK ? MODULE_GONE : why;
+	return fd;
+}

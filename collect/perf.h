@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * perf.h - the events of one capture: opened per task and CPU, with the rings they write to.
+ *
+ * Per CPU there are two rings: samples, and side-band records from a dummy
+ * event, because a full sample ring would lose mmap and fork records. All
+ * tasks' events of a CPU write to that CPU's rings. Events are inherited by
+ * everything the task starts later.
+ */
+#ifndef COLLECT_PERF_H
+#define COLLECT_PERF_H
+
+#include "collect/event.h"
+#include "collect/ladder.h"
+#include "collect/order.h"
+
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PERF_STACK_MAX 65528 /* largest attr.sample_stack_user */
+
+/* perf_event_open(2), close-on-exec. Descriptor or -errno. */
+int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
+
+struct perf_options {
+	const struct event *event;
+	uint64_t period;
+	uint32_t stack_size; /* 0: as large as the rings that fit the budget can take */
+	bool kernel, count_lost; /* from the ladder */
+};
+
+struct perf;
+
+/* 0 or -errno. */
+int perf_new(struct perf **out, const struct perf_options *opt);
+void perf_free(struct perf *p); /* closes and unmaps all; NULL is fine */
+
+/*
+ * Open sample and side-band events of thread @tid on every CPU. The first
+ * call also maps the rings, smaller ones if the mlock budget refuses large
+ * ones, and settles the stack size. @on_exec: they start at the task's next
+ * exec; else at once. 0; -ESRCH: the thread is gone; other -errno. After a failure
+ * nothing of @tid is open.
+ */
+int perf_open_task(struct perf *p, pid_t tid, bool on_exec);
+
+/* Close the events of @tid, if any; perf_count() no longer has what they counted. */
+void perf_close_task(struct perf *p, pid_t tid);
+
+/* The thread that the event with this id was opened for; 0: no such event. */
+pid_t perf_id_owner(const struct perf *p, uint64_t id);
+
+/* Stop all, those inherited included. */
+void perf_disable(struct perf *p);
+
+struct perf_counts {
+	uint64_t value; /* of the sampling event, all tasks and CPUs, inherited included, since opened */
+	uint64_t lost;  /* samples dropped; only with count_lost */
+};
+void perf_count(struct perf *p, struct perf_counts *out);
+
+/* The rings, for order_new(). Borrowed; fixed after the first perf_open_task(). */
+struct order_source *perf_sources(struct perf *p, uint32_t *n);
+
+uint32_t perf_stack_size(const struct perf *p);
+size_t perf_ring_bytes(const struct perf *p); /* of one CPU's sample ring */
+uint32_t perf_cpus(const struct perf *p);
+
+/* Every descriptor; borrowed until the next open or close. */
+const int *perf_fds(struct perf *p, uint32_t *n);
+
+/* One descriptor per ring, to be polled edge-triggered (an ended task hangs up for good). */
+const int *perf_wake_fds(struct perf *p, uint32_t *n);
+
+/*
+ * True when every task opened on has ended, and all that inherited from it.
+ * (The kernel reports hang-up only then.)
+ */
+bool perf_all_ended(struct perf *p);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* procs.c - two chained hash tables, processes by pid and threads by tid. */
+#include "collect/procs.h"
+
+#include "base/io.h"
+#include "base/log.h"
+#include "collect/procfs.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BUCKETS 4096
+
+struct procs {
+	struct modules *modules;
+	struct profile *profile;
+	struct proc *procs[BUCKETS];
+	struct thread *threads[BUCKETS];
+	uint32_t n_threads;
+	uint32_t seen_processes, seen_threads;
+	uint32_t key_tid, key_tname, key_pid, key_pname; /* string ids of the label keys */
+};
+
+static uint32_t bucket(pid_t id)
+{
+	return (uint32_t)hash_u64((uint64_t)id) % BUCKETS;
+}
+
+int procs_new(struct procs **out, struct modules *modules, struct profile *profile)
+{
+	struct procs *ps = calloc(1, sizeof(*ps));
+	int err;
+
+	if (!ps)
+		return -ENOMEM;
+	ps->modules = modules;
+	ps->profile = profile;
+	err = strtab_put(&profile->strings, "thread id", &ps->key_tid);
+	if (!err)
+		err = strtab_put(&profile->strings, "thread name", &ps->key_tname);
+	if (!err)
+		err = strtab_put(&profile->strings, "process_id", &ps->key_pid);
+	if (!err)
+		err = strtab_put(&profile->strings, "process_name", &ps->key_pname);
+	if (err) {
+		free(ps);
+		return err;
+	}
+	*out = ps;
+	return 0;
+}
+
+void procs_free(struct procs *ps)
+{
+	uint32_t i;
+
+	if (!ps)
+		return;
+	for (i = 0; i < BUCKETS; i++) {
+		struct proc *p, *p_next;
+		struct thread *t, *t_next;
+
+		for (p = ps->procs[i]; p; p = p_next) {
+			p_next = p->next;
+			maps_unref(p->maps);
+			free(p);
+		}
+		for (t = ps->threads[i]; t; t = t_next) {
+			t_next = t->next;
+			free(t);
+		}
+	}
+	free(ps);
+}
+
+static struct proc *find_proc(struct procs *ps, pid_t pid)
+{
+	struct proc *p = ps->procs[bucket(pid)];
+
+	while (p && p->pid != pid)
+		p = p->next;
+	return p;
+}
+
+struct thread *procs_find_thread(struct procs *ps, pid_t tid)
+{
+	struct thread *t = ps->threads[bucket(tid)];
+
+	while (t && t->tid != tid)
+		t = t->next;
+	return t;
+}
+
+static void remove_proc(struct procs *ps, struct proc *p)
+{
+	struct proc **at = &ps->procs[bucket(p->pid)];
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	maps_unref(p->maps);
+	free(p);
+}
+
+/* The last thread takes its process along. */
+static void remove_thread(struct procs *ps, struct thread *t)
+{
+	struct thread **at = &ps->threads[bucket(t->tid)];
+	struct proc *p = t->proc;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	free(t);
+	ps->n_threads--;
+	if (!--p->n_threads)
+		remove_proc(ps, p);
+}
+
+/* pid reuse, or a process whose exits were lost: forget it with its threads. */
+static void forget_proc(struct procs *ps, struct proc *p)
+{
+	uint32_t i, left = p->n_threads;
+
+	for (i = 0; i < BUCKETS && left; i++) {
+		struct thread *t, *next;
+
+		for (t = ps->threads[i]; t && left; t = next) {
+			next = t->next;
+			if (t->proc == p) {
+				left--;
+				remove_thread(ps, t);
+			}
+		}
+	}
+}
+
+static struct proc *add_proc(struct procs *ps, pid_t pid, pid_t ppid, struct maps *maps, uint32_t comm)
+{
+	struct proc *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->maps = maps ? maps_ref(maps) : maps_new();
+	if (!p->maps) {
+		free(p);
+		return NULL;
+	}
+	p->pid = pid;
+	p->ppid = ppid;
+	p->comm = comm;
+	p->next = ps->procs[bucket(pid)];
+	ps->procs[bucket(pid)] = p;
+	ps->seen_processes++;
+	return p;
+}
+
+static struct thread *add_thread(struct procs *ps, struct proc *p, pid_t tid, uint32_t comm)
+{
+	struct thread *t;
+
+	if (ps->n_threads >= PROCS_MAX)
+		return NULL;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->tid = tid;
+	t->proc = p;
+	t->comm = comm;
+	t->labels = PROFILE_NONE;
+	t->next = ps->threads[bucket(tid)];
+	ps->threads[bucket(tid)] = t;
+	p->n_threads++;
+	ps->n_threads++;
+	ps->seen_threads++;
+	return t;
+}
+
+/* ---- what /proc tells ---- */
+
+struct scan {
+	struct procs *ps;
+	struct proc *p;
+};
+
+static int insert_mapping(struct procs *ps, struct proc *p, const struct procfs_map *m, uint64_t generation)
+{
+	struct module_ident ident = {m->maj, m->min, m->ino, generation};
+	struct mapping map = {.start = m->start, .end = m->end, .pgoff = m->pgoff};
+	enum module_kind kind;
+
+	map.module = modules_get(ps->modules, p->pid, m->path, &ident, m->start, m->end);
+	if (!map.module)
+		return -ENOMEM;
+	kind = ps->profile->modules[map.module->id].kind;
+	if (kind == MODULE_ANON)
+		map.pgoff = m->start;
+	else if (kind == MODULE_VDSO)
+		map.pgoff = 0;
+	map.mapping_id = profile_mapping(ps->profile, map.module->id, m->start, m->end, map.pgoff);
+	return maps_insert(&p->maps, &map);
+}
+
+static int scan_map(const struct procfs_map *m, void *arg)
+{
+	struct scan *s = arg;
+
+	/* One bad mapping (absurd size, table full) must not cost the others. */
+	if (m->exec && insert_mapping(s->ps, s->p, m, 0) == -ENOMEM)
+		return -ENOMEM;
+	return 0;
+}
+
+static int scan_task(pid_t tid, void *arg)
+{
+	struct scan *s = arg;
+	char comm[16];
+	struct thread *t = procs_find_thread(s->ps, tid);
+	uint32_t id = s->p->comm;
+
+	if (!procfs_comm(s->p->pid, tid, comm))
+		strtab_put(&s->ps->profile->strings, comm, &id);
+	if (t && t->proc != s->p) {
+		remove_thread(s->ps, t);
+		t = NULL;
+	}
+	if (t) {
+		t->comm = id;
+		t->labels = PROFILE_NONE;
+	} else {
+		add_thread(s->ps, s->p, tid, id);
+	}
+	if (tid == s->p->pid)
+		s->p->comm = id;
+	return 0;
+}
+
+static int rescan_maps(struct procs *ps, struct proc *p)
+{
+	struct scan s = {ps, p};
+	struct maps *fresh = maps_new(), *old = p->maps;
+	int err;
+
+	if (!fresh)
+		return -ENOMEM;
+	p->synced_ns = io_clock_ns(CLOCK_MONOTONIC);
+	p->maps = fresh;
+	err = procfs_maps(p->pid, scan_map, &s);
+	/* An exiting process shows no mappings: what we knew is better than nothing. */
+	if (err || !p->maps->n) {
+		maps_unref(p->maps);
+		p->maps = old;
+	} else {
+		maps_unref(old);
+	}
+	return err;
+}
+
+int procs_scan(struct procs *ps, pid_t pid)
+{
+	struct scan s = {ps, find_proc(ps, pid)};
+	int err;
+
+	if (!s.p)
+		s.p = add_proc(ps, pid, 0, NULL, 0);
+	if (!s.p)
+		return -ENOMEM;
+	err = rescan_maps(ps, s.p);
+	if (!err)
+		err = procfs_tasks(pid, scan_task, &s);
+	if (!s.p->n_threads)
+		remove_proc(ps, s.p);
+	return err;
+}
+
+void procs_rescan(struct procs *ps)
+{
+	uint32_t i;
+
+	for (i = 0; i < BUCKETS; i++) {
+		struct proc *p;
+
+		for (p = ps->procs[i]; p; p = p->next)
+			rescan_maps(ps, p);
+	}
+}
+
+int procs_adopt(struct procs *ps, pid_t pid)
+{
+	struct proc *p = add_proc(ps, pid, 0, NULL, 0);
+
+	return p && add_thread(ps, p, pid, 0) ? 0 : -ENOMEM;
+}
+
+struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
+{
+	struct thread *t = procs_find_thread(ps, tid);
+	struct proc *p;
+
+	if (t && t->proc->pid == pid)
+		return t;
+	if (t)
+		remove_thread(ps, t); /* the tid was reused and the records of it are lost */
+	if (!find_proc(ps, pid))
+		procs_scan(ps, pid);
+	t = procs_find_thread(ps, tid);
+	if (t)
+		return t;
+	p = find_proc(ps, pid);
+	if (!p)
+		p = add_proc(ps, pid, 0, NULL, 0);
+	return p ? add_thread(ps, p, tid, p->comm) : NULL;
+}
+
+/* ---- what records tell ---- */
+
+static int on_mmap(struct procs *ps, const struct record *rec)
+{
+	struct procfs_map m = {
+		.start = rec->u.mmap.start,
+		.end = rec->u.mmap.start + rec->u.mmap.len,
+		.pgoff = rec->u.mmap.pgoff,
+		.ino = rec->u.mmap.ino,
+		.maj = rec->u.mmap.maj,
+		.min = rec->u.mmap.min,
+		.exec = rec->u.mmap.prot & PROT_EXEC,
+		.path = rec->u.mmap.path,
+	};
+	struct thread *t;
+	int err;
+
+	if (!m.exec || (int32_t)rec->pid < 0)
+		return 0;
+	t = procs_thread(ps, (pid_t)rec->pid, (pid_t)rec->tid);
+	if (!t || rec->time < t->proc->synced_ns)
+		return 0;
+	err = insert_mapping(ps, t->proc, &m, rec->u.mmap.ino_generation);
+	return err == -ENOMEM ? err : 0;
+}
+
+static int on_comm(struct procs *ps, const struct record *rec)
+{
+	struct thread *t;
+	struct maps *fresh;
+
+	if (rec->u.comm.exec && !find_proc(ps, (pid_t)rec->pid) && procs_adopt(ps, (pid_t)rec->pid))
+		return -ENOMEM;
+	t = procs_thread(ps, (pid_t)rec->pid, (pid_t)rec->tid);
+	if (!t)
+		return 0;
+	strtab_put(&ps->profile->strings, rec->u.comm.name, &t->comm);
+	t->labels = PROFILE_NONE;
+	if (t->tid == t->proc->pid)
+		t->proc->comm = t->comm;
+	if (!rec->u.comm.exec || rec->time < t->proc->synced_ns)
+		return 0;
+	fresh = maps_new();
+	if (!fresh)
+		return -ENOMEM;
+	maps_unref(t->proc->maps);
+	t->proc->maps = fresh;
+	return 0;
+}
+
+static int on_fork(struct procs *ps, const struct record *rec)
+{
+	pid_t pid = (pid_t)rec->pid, tid = (pid_t)rec->tid;
+	struct thread *t = procs_find_thread(ps, tid), *parent;
+	struct proc *p;
+
+	if (pid == tid && rec->u.task.ppid != rec->pid) {
+		p = find_proc(ps, pid);
+		if (p && p->synced_ns > rec->time)
+			return 0; /* /proc told us already */
+		if (p)
+			forget_proc(ps, p);
+		parent = procs_thread(ps, (pid_t)rec->u.task.ppid, (pid_t)rec->u.task.ptid);
+		p = add_proc(ps, pid, (pid_t)rec->u.task.ppid, parent ? parent->proc->maps : NULL,
+			     parent ? parent->proc->comm : 0);
+		if (!p)
+			return -ENOMEM;
+		t = add_thread(ps, p, tid, parent ? parent->comm : 0);
+		if (t)
+			t->forked = true;
+		return 0;
+	}
+	if (t && t->proc->pid == pid) {
+		t->forked = true;
+		return 0;
+	}
+	if (t)
+		remove_thread(ps, t);
+	parent = procs_find_thread(ps, (pid_t)rec->u.task.ptid);
+	p = find_proc(ps, pid);
+	t = p ? add_thread(ps, p, tid, parent ? parent->comm : p->comm) : NULL;
+	if (t)
+		t->forked = true;
+	return 0;
+}
+
+int procs_record(struct procs *ps, const struct record *rec)
+{
+	struct thread *t;
+
+	switch (rec->kind) {
+	case RECORD_MMAP:
+		return on_mmap(ps, rec);
+	case RECORD_COMM:
+		return on_comm(ps, rec);
+	case RECORD_FORK:
+		return on_fork(ps, rec);
+	case RECORD_EXIT:
+		t = procs_find_thread(ps, (pid_t)rec->tid);
+		if (t && t->proc->pid == (pid_t)rec->pid)
+			remove_thread(ps, t);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* ---- labels ---- */
+
+uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation)
+{
+	struct strtab *strings = &ps->profile->strings;
+	struct profile_label labels[4] = {
+		{.key = ps->key_tid},
+		{.key = ps->key_tname, .str = t->comm},
+		{.key = ps->key_pid},
+		{.key = ps->key_pname, .str = t->proc->comm},
+	};
+	char number[16];
+
+	if (t->labels != PROFILE_NONE && t->labels_gen == generation && t->labels_comm == t->proc->comm)
+		return t->labels;
+	snprintf(number, sizeof(number), "%d", (int)t->tid);
+	strtab_put(strings, number, &labels[0].str);
+	snprintf(number, sizeof(number), "%d", (int)t->proc->pid);
+	strtab_put(strings, number, &labels[2].str);
+	t->labels = profile_labelset(ps->profile, labels, 4);
+	t->labels_gen = generation;
+	t->labels_comm = t->proc->comm;
+	return t->labels;
+}
+
+void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset)
+{
+	*processes = ps->seen_processes;
+	*threads = ps->seen_threads;
+	if (reset) {
+		uint32_t i;
+
+		ps->seen_processes = 0;
+		ps->seen_threads = ps->n_threads;
+		for (i = 0; i < BUCKETS; i++) {
+			struct proc *p;
+
+			for (p = ps->procs[i]; p; p = p->next)
+				ps->seen_processes++;
+		}
+	}
+}
+
+void procs_each(struct procs *ps, void (*fn)(const struct proc *p, void *arg), void *arg)
+{
+	uint32_t i;
+
+	for (i = 0; i < BUCKETS; i++) {
+		struct proc *p;
+
+		for (p = ps->procs[i]; p; p = p->next)
+			fn(p, arg);
+	}
+}

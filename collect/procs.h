@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * procs.h - who there is: processes, their mappings, their threads and names.
+ *
+ * Fed with side-band records in time order, so that at any sample it shows
+ * the state at the sample's time. What records cannot tell (processes that ran
+ * before, records that were lost) is read from /proc.
+ */
+#ifndef COLLECT_PROCS_H
+#define COLLECT_PROCS_H
+
+#include "collect/maps.h"
+#include "collect/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROCS_MAX 262144 /* threads known at one time; samples of more go without names */
+
+struct proc {
+	pid_t pid, ppid;
+	struct maps *maps;   /* one reference */
+	uint32_t comm;       /* string id in the profile: name of the process */
+	uint32_t n_threads;  /* known and alive */
+	uint64_t synced_ns;  /* mapping records older than this are already in maps */
+	struct proc *next;   /* private: hash chain */
+};
+
+struct thread {
+	pid_t tid;
+	struct proc *proc;
+	uint32_t comm;      /* string id */
+	uint32_t labels;    /* label set in the profile, valid if labels_gen is the profile's */
+	uint64_t labels_gen;
+	uint32_t labels_comm; /* process name they were made with */
+	uint64_t event_id;  /* the event whose sample was accepted last; 0: none yet */
+	bool inherits;      /* its samples come from another thread's event */
+	bool forked;        /* a FORK record told of it: born while its parent was being sampled */
+	struct thread *next; /* private: hash chain */
+};
+
+struct procs;
+
+/* Borrows both. 0 or -errno. */
+int procs_new(struct procs **out, struct modules *modules, struct profile *profile);
+void procs_free(struct procs *ps);
+
+/* A process about to exec: nothing of its present mappings matters. 0 or -ENOMEM. */
+int procs_adopt(struct procs *ps, pid_t pid);
+
+/* Apply a side-band record (others are ignored). 0 or -ENOMEM. */
+int procs_record(struct procs *ps, const struct record *rec);
+
+/*
+ * The thread, learnt from /proc if no record told of it; NULL when out of
+ * memory or over PROCS_MAX. Borrowed until its EXIT record.
+ */
+struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid);
+
+/*
+ * Read @pid's mappings and the names of its threads from /proc, replacing
+ * what was known of its mappings. 0, -ESRCH (gone), -EACCES (not ours), ...
+ */
+int procs_scan(struct procs *ps, pid_t pid);
+
+/* Side-band records were lost: read the mappings of every live process again. */
+void procs_rescan(struct procs *ps);
+
+/* The thread if it is known, else NULL; never looks into /proc. */
+struct thread *procs_find_thread(struct procs *ps, pid_t tid);
+
+/* Label set {thread id, thread name, process_id, process_name} of @t in the profile. */
+uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation);
+
+/* Processes and threads seen since the last call with @reset. */
+void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset);
+
+/* Calls @fn for every process alive by the records. */
+void procs_each(struct procs *ps, void (*fn)(const struct proc *p, void *arg), void *arg);
+
+#endif

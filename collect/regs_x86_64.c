@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * regs_x86_64.c - see regs.h. Numbers: System V ABI, AMD64 supplement, figure
+ * 3.36 (DWARF), and enum perf_event_x86_regs.
+ */
+#include "collect/regs.h"
+
+#include <elf.h>
+#include <linux/perf_event.h>
+
+/* DWARF number of each bit of the mask, lowest first; flags and segments are not asked for. */
+static const uint8_t perf_to_dwarf[] = {
+	0,				/* AX */
+	3,				/* BX */
+	2,				/* CX */
+	1,				/* DX */
+	4,				/* SI */
+	5,				/* DI */
+	6,				/* BP */
+	7,				/* SP */
+	16,				/* IP */
+	8,  9, 10, 11, 12, 13, 14, 15, /* R8-R15 */
+};
+
+#define N_REGS (sizeof(perf_to_dwarf))
+
+const struct regs_arch regs_arch = {
+	.perf_mask = 0x1ff | 0xffull << 16, /* AX..IP, R8..R15 */
+	.perf_abi = PERF_SAMPLE_REGS_ABI_64,
+	.e_machine = EM_X86_64,
+	.n = N_REGS,
+	.sp = 7,
+	.fp = 6,
+	.pc = 16,
+	.lr = -1,
+	.callee_saved = 1u << 3 | 1u << 6 | 0xfu << 12, /* rbx rbp r12-r15 */
+};
+
+bool regs_from_perf(const uint64_t *perf, unsigned n, uint64_t out[REGS_MAX])
+{
+	unsigned i;
+
+	if (n != N_REGS)
+		return false;
+	for (i = 0; i < N_REGS; i++)
+		out[perf_to_dwarf[i]] = perf[i];
+	return true;
+}
+
+uint64_t regs_strip_pc(uint64_t pc)
+{
+	return pc;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sample.c - one sample: kernel callchain, then the user stack unwound while
+ * its bytes are warm in the ring, then interned with the thread's labels.
+ *
+ * Allocates nothing once stacks and locations have been seen.
+ */
+#include "collect/collector_private.h"
+#include "collect/regs.h"
+
+#include <errno.h>
+
+static uint32_t mapped_location(struct collector *c, const struct unwind_frame *f)
+{
+	if (!f->map)
+		return c->loc_unknown_mapping;
+	return profile_location(&c->profile, f->map->mapping_id, f->pc - f->map->start + f->map->pgoff);
+}
+
+/* The kernel part of a callchain, innermost first; return addresses become call addresses. */
+static uint32_t add_kernel(struct collector *c, const struct record *rec, uint32_t n)
+{
+	bool in_kernel = false, first = true;
+	uint64_t i;
+
+	if (c->kernel_mapping == PROFILE_NONE)
+		return n;
+	for (i = 0; i < rec->u.sample.n_chain && n < c->max_frames / 2; i++) {
+		uint64_t ip = rec->u.sample.chain[i];
+
+		if (ip >= PERF_CONTEXT_MAX) {
+			in_kernel = ip == PERF_CONTEXT_KERNEL;
+			continue;
+		}
+		if (!in_kernel)
+			continue;
+		c->locations[n++] = profile_location(&c->profile, c->kernel_mapping, first ? ip : ip - 1);
+		first = false;
+	}
+	return n;
+}
+
+static uint32_t add_end_mark(struct collector *c, enum unwind_end end, uint32_t n)
+{
+	if (unwind_end_complete(end))
+		return n;
+	if (unwind_end_truncated(end))
+		c->locations[n++] = c->loc_truncated;
+	else if (end == UNWIND_END_BAD_CFI || end == UNWIND_END_NO_PROGRESS || end == UNWIND_END_BAD_MEMORY)
+		c->locations[n++] = c->loc_unwind_failure;
+	else
+		c->locations[n++] = c->loc_incomplete;
+	return n;
+}
+
+static uint32_t add_user(struct collector *c, const struct record *rec, struct thread *t, uint32_t n)
+{
+	struct profile_quality *q = &c->profile.quality;
+	uint64_t regs[REGS_MAX];
+	struct unwind_sample s = {regs, rec->u.sample.stack, rec->u.sample.stack_size};
+	enum unwind_end end = UNWIND_END_NO_REGS;
+	uint32_t i, got = 0;
+
+	if (!rec->u.sample.regs)
+		return n; /* a kernel thread: there is no user stack */
+	if (rec->u.sample.abi == regs_arch.perf_abi &&
+	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
+		got = unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &end);
+	for (i = 0; i < got; i++)
+		c->locations[n++] = mapped_location(c, &c->frames[i]);
+	q->user_samples++;
+	q->ends[end]++;
+	q->complete += unwind_end_complete(end);
+	q->truncated += unwind_end_truncated(end);
+	return add_end_mark(c, end, n);
+}
+
+/*
+ * A thread attached by itself and also inherited by another's event would
+ * count twice: the first event whose sample is seen counts, and if that is the
+ * inherited one the thread's own events are surplus and closed.
+ */
+static bool accept_event(struct collector *c, struct thread *t, uint64_t id)
+{
+	pid_t owner;
+
+	if (!c->attached || t->event_id == id)
+		return true;
+	owner = perf_id_owner(c->perf, id);
+	if (!owner || (owner == t->tid && t->inherits))
+		return false; /* of an event closed as surplus */
+	if (owner != t->tid && !t->inherits) {
+		t->inherits = true;
+		perf_close_task(c->perf, t->tid);
+	}
+	t->event_id = id;
+	return true;
+}
+
+int sample_add(struct collector *c, const struct record *rec)
+{
+	struct thread *t = procs_thread(c->procs, (pid_t)rec->pid, (pid_t)rec->tid);
+	uint64_t period = rec->u.sample.period ? rec->u.sample.period : c->period;
+	uint32_t n, stack, labels = PROFILE_NONE;
+	int err;
+
+	if (t && !accept_event(c, t, rec->id))
+		return 0;
+	n = add_kernel(c, rec, 0);
+	if (t) {
+		n = add_user(c, rec, t, n);
+		labels = procs_labels(c->procs, t, c->generation);
+	}
+	if (!n)
+		c->locations[n++] = c->loc_incomplete;
+	stack = profile_stack(&c->profile, c->locations, n);
+	c->profile.quality.samples++;
+	c->now.sampled += period;
+	err = profile_add(&c->profile, stack, labels, c->type_count, 1);
+	if (!err)
+		err = profile_add(&c->profile, stack, labels, c->type_value, (int64_t)period);
+	return err;
+}

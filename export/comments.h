@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * comments.h - what a profile says about itself: pprof comments of the form
+ * `ddprof.KEY: value`, which `go tool pprof -comments` shows.
+ *
+ *	ddprof.format: 1                 what a reader may rely on; goes up when a key changes its meaning
+ *	ddprof.version, ddprof.window    of the profiler; number of the window
+ *	ddprof.tag.KEY                   one per tag
+ *	ddprof.quality.FIELD             struct profile_quality, by its names there
+ *	ddprof.end.WHY                   user stacks that ended so
+ *	ddprof.symbols                   where names come from in general, and why no better
+ *	ddprof.names.STATUS              code addresses by enum names_status
+ *	ddprof.unnamed: N in FILE (WHY)  the files with the most addresses without a name
+ */
+#ifndef EXPORT_COMMENTS_H
+#define EXPORT_COMMENTS_H
+
+#include "collect/profile.h"
+#include "export/tags.h"
+#include "symbolize/names.h"
+#include "symbolize/symbolize.h"
+
+#include <stdint.h>
+
+#define COMMENTS_FORMAT 1
+
+struct comments {
+	char **lines;
+	uint32_t n, cap;
+};
+
+/*
+ * All of the above, then the @n_extra lines of the caller's. @report may be
+ * NULL when nothing was symbolized. 0 or -ENOMEM; release in either case.
+ */
+int comments_build(struct comments *c, const struct profile *p, const struct names *names,
+		   const struct tags *tags, const struct symbolize_report *report, const char *const *extra,
+		   uint32_t n_extra);
+void comments_release(struct comments *c);
+
+#endif

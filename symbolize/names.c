@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names.c - the table of names, and its bytes for a pipe that is not trusted. */
+#include "symbolize/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES_MAX_TEXT      (256u << 20) /* bytes of all strings */
+#define NAMES_MAX_LOCATIONS (64u << 20)
+#define WIRE_MAGIC          0x314e4444u /* "DDN1" */
+
+const char *names_status_text(enum names_status s)
+{
+	static const char *const text[NAMES_STATUS_COUNT] = {
+		[NAMES_PENDING] = "not looked at",
+		[NAMES_DWARF] = "function and line",
+		[NAMES_SYMBOL] = "function from a symbol table",
+		[NAMES_LINE_ONLY] = "line without a function",
+		[NAMES_NO_FILE] = "file not readable",
+		[NAMES_STRIPPED] = "stripped, no debug file found",
+		[NAMES_NO_SYMBOL] = "no symbol covers the address",
+		[NAMES_NOT_ALLOWED] = "kernel symbols not permitted",
+		[NAMES_JIT_UNMAPPED] = "generated code without a map",
+		[NAMES_BAD_FILE] = "malformed file",
+		[NAMES_TIMEOUT] = "symbolizing took too long",
+		[NAMES_FAILED] = "symbolizer failed",
+	};
+
+	return (unsigned int)s < NAMES_STATUS_COUNT ? text[s] : "unknown status";
+}
+
+int names_init(struct names *n)
+{
+	*n = (struct names){0};
+	return strtab_init(&n->strings, NAMES_MAX_TEXT);
+}
+
+void names_release(struct names *n)
+{
+	strtab_release(&n->strings);
+	free(n->locations);
+	free(n->frames);
+	*n = (struct names){0};
+}
+
+int names_resize(struct names *n, uint32_t count)
+{
+	uint32_t cap = n->cap_locations ? n->cap_locations : 256;
+	struct names_location *p;
+
+	if (count <= n->n_locations)
+		return 0;
+	if (count > NAMES_MAX_LOCATIONS)
+		return -E2BIG;
+	while (cap < count)
+		cap *= 2;
+	if (cap != n->cap_locations) {
+		p = realloc(n->locations, cap * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		n->locations = p;
+		n->cap_locations = cap;
+	}
+	memset(n->locations + n->n_locations, 0, (count - n->n_locations) * sizeof(*n->locations));
+	n->n_locations = count;
+	return 0;
+}
+
+static int reserve_frames(struct names *n, uint32_t extra)
+{
+	uint32_t cap = n->cap_frames ? n->cap_frames : 1024;
+	struct names_frame *p;
+
+	if (extra > NAMES_MAX_FRAMES || n->n_frames > NAMES_MAX_FRAMES - extra)
+		return -E2BIG;
+	if (n->n_frames + extra <= n->cap_frames)
+		return 0;
+	while (cap < n->n_frames + extra)
+		cap *= 2;
+	p = realloc(n->frames, cap * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	n->frames = p;
+	n->cap_frames = cap;
+	return 0;
+}
+
+/*
+ * Frames are only ever appended, also when a location is set again: locations
+ * at the same address may share theirs.
+ */
+int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
+	      uint32_t n_frames)
+{
+	int err;
+
+	if (n_frames > NAMES_MAX_INLINE || (unsigned int)status >= NAMES_STATUS_COUNT || loc == UINT32_MAX)
+		return -EINVAL;
+	err = names_resize(n, loc + 1);
+	if (!err)
+		err = reserve_frames(n, n_frames);
+	if (err)
+		return err;
+	if (n_frames)
+		memcpy(n->frames + n->n_frames, frames, n_frames * sizeof(*frames));
+	n->locations[loc] = (struct names_location){n->n_frames, (uint16_t)n_frames, (uint16_t)status};
+	n->n_frames += n_frames;
+	return 0;
+}
+
+/* ---- writing ---- */
+
+struct wire_writer {
+	const struct names *names;
+	uint32_t *local; /* names' string id -> number on the wire; 0: not yet */
+	uint32_t n_strings;
+	struct buf strings, body;
+};
+
+static uint32_t wire_string(struct wire_writer *w, uint32_t id)
+{
+	const struct strtab *t = &w->names->strings;
+
+	if (!id || id >= t->count)
+		return 0;
+	if (!w->local[id]) {
+		w->local[id] = ++w->n_strings;
+		buf_put_u32(&w->strings, t->length[id]);
+		buf_put(&w->strings, t->bytes + t->start[id], t->length[id]);
+	}
+	return w->local[id];
+}
+
+static void wire_location(struct wire_writer *w, uint32_t loc)
+{
+	const struct names_location *l = &w->names->locations[loc];
+	const struct names_frame *f = w->names->frames + l->first;
+	uint32_t i;
+
+	buf_put_u32(&w->body, loc);
+	buf_put_u32(&w->body, (uint32_t)l->status << 16 | l->n);
+	for (i = 0; i < l->n; i++, f++) {
+		buf_put_u32(&w->body, wire_string(w, f->function));
+		buf_put_u32(&w->body, wire_string(w, f->system_name));
+		buf_put_u32(&w->body, wire_string(w, f->file));
+		buf_put_u32(&w->body, f->line);
+		buf_put_u32(&w->body, f->start_line);
+	}
+}
+
+int names_encode(const struct names *n, const uint32_t *ids, uint32_t n_ids, struct buf *out)
+{
+	struct wire_writer w = {.names = n};
+	uint32_t i, n_locations = 0;
+	size_t before = out->len;
+	int err;
+
+	buf_init(&w.strings, out->max);
+	buf_init(&w.body, out->max);
+	w.local = calloc(n->strings.count ? n->strings.count : 1, sizeof(*w.local));
+	if (!w.local)
+		return -ENOMEM;
+	for (i = 0; i < n_ids; i++) {
+		if (ids[i] >= n->n_locations || n->locations[ids[i]].status == NAMES_PENDING)
+			continue;
+		wire_location(&w, ids[i]);
+		n_locations++;
+	}
+	buf_put_u32(out, WIRE_MAGIC);
+	buf_put_u32(out, w.n_strings);
+	buf_put_u32(out, n_locations);
+	buf_put(out, w.strings.data, w.strings.len);
+	buf_put(out, w.body.data, w.body.len);
+	err = w.strings.error ? w.strings.error : w.body.error ? w.body.error : out->error;
+	if (err)
+		out->len = before;
+	buf_release(&w.strings);
+	buf_release(&w.body);
+	free(w.local);
+	return err;
+}
+
+/* ---- reading ---- */
+
+struct wire_reader {
+	const uint8_t *p, *end;
+	uint32_t *ids; /* number on the wire -> string id in the receiving table */
+	uint32_t n_ids;
+};
+
+static int wire_u32(struct wire_reader *r, uint32_t *v)
+{
+	if (r->end - r->p < (ptrdiff_t)sizeof(*v))
+		return -EBADMSG;
+	memcpy(v, r->p, sizeof(*v));
+	r->p += sizeof(*v);
+	return 0;
+}
+
+/* Length of the well-formed UTF-8 character at @s (RFC 3629), 0 if there is none. */
+static size_t utf8_char(const uint8_t *s, size_t len)
+{
+	uint8_t lo = 0x80, hi = 0xbf;
+	size_t i, n;
+
+	if (s[0] < 0x80)
+		return 1;
+	n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	if (!n || n > len)
+		return 0;
+	if (s[0] == 0xe0)
+		lo = 0xa0;
+	else if (s[0] == 0xed)
+		hi = 0x9f;
+	else if (s[0] == 0xf0)
+		lo = 0x90;
+	else if (s[0] == 0xf4)
+		hi = 0x8f;
+	if (s[1] < lo || s[1] > hi)
+		return 0;
+	for (i = 2; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+/*
+ * Symbol names come from files nobody vouches for, and one byte that is no
+ * UTF-8 makes strict protobuf readers refuse a whole profile: such bytes
+ * become '?'. A NUL inside a string is malformed.
+ */
+static int wire_text(struct wire_reader *r, struct strtab *into, uint32_t *id)
+{
+	char clean[STRTAB_STR_MAX];
+	size_t i = 0, n;
+	uint32_t len;
+
+	if (wire_u32(r, &len) || len > STRTAB_STR_MAX || len > (size_t)(r->end - r->p) || memchr(r->p, 0, len))
+		return -EBADMSG;
+	while (i < len) {
+		n = utf8_char(r->p + i, len - i);
+		if (n)
+			memcpy(clean + i, r->p + i, n);
+		else
+			clean[i] = '?';
+		i += n ? n : 1;
+	}
+	r->p += len;
+	return strtab_put_len(into, clean, len, id);
+}
+
+static int wire_id(struct wire_reader *r, uint32_t *id)
+{
+	uint32_t v;
+
+	if (wire_u32(r, &v) || v >= r->n_ids)
+		return -EBADMSG;
+	*id = r->ids[v];
+	return 0;
+}
+
+static int decode_location(struct wire_reader *r, struct names *into, uint32_t n_locations)
+{
+	struct names_frame frames[NAMES_MAX_INLINE];
+	uint32_t loc, head, status, n, i;
+
+	if (wire_u32(r, &loc) || wire_u32(r, &head))
+		return -EBADMSG;
+	status = head >> 16;
+	n = head & 0xffff;
+	if (loc >= n_locations || status == NAMES_PENDING || status >= NAMES_STATUS_COUNT || n > NAMES_MAX_INLINE)
+		return -EBADMSG;
+	for (i = 0; i < n; i++)
+		if (wire_id(r, &frames[i].function) || wire_id(r, &frames[i].system_name) ||
+		    wire_id(r, &frames[i].file) || wire_u32(r, &frames[i].line) ||
+		    wire_u32(r, &frames[i].start_line))
+			return -EBADMSG;
+	if (loc < into->n_locations && into->locations[loc].status != NAMES_PENDING)
+		return 0;
+	return names_set(into, loc, (enum names_status)status, frames, n);
+}
+
+int names_decode(struct names *into, uint32_t n_locations, const uint8_t *data, size_t len)
+{
+	struct wire_reader r = {.p = data, .end = data + len};
+	uint32_t magic, n_strings, count, i;
+	int err = -EBADMSG;
+
+	if (wire_u32(&r, &magic) || magic != WIRE_MAGIC || wire_u32(&r, &n_strings) || wire_u32(&r, &count))
+		return -EBADMSG;
+	/* Each string takes at least its length word: no allocation beyond the size of the message. */
+	if (n_strings > (size_t)(r.end - r.p) / sizeof(uint32_t))
+		return -EBADMSG;
+	r.ids = calloc((size_t)n_strings + 1, sizeof(*r.ids));
+	if (!r.ids)
+		return -ENOMEM;
+	r.n_ids = n_strings + 1;
+	for (i = 1; i <= n_strings; i++) {
+		err = wire_text(&r, &into->strings, &r.ids[i]);
+		if (err)
+			goto out;
+	}
+	err = 0;
+	for (i = 0; i < count && !err; i++)
+		err = decode_location(&r, into, n_locations);
+	if (!err && r.p != r.end)
+		err = -EBADMSG;
+out:
+	free(r.ids);
+	return err;
+}
