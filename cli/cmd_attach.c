@@ -18,8 +18,8 @@ static void complain(const struct session *s, int err, pid_t bad)
 	if (bad && err == -ESRCH)
 		log_error("cannot attach to pid %d: there is no such process", (int)bad);
 	else if (bad)
-		log_error("cannot attach to pid %d: %s\n  fix: run as the user it belongs to, or as root", (int)bad,
-			  strerror(-err));
+		log_error("cannot attach to pid %d: %s\n  fix: run as the user it belongs to, or as root",
+			  (int)bad, strerror(-err));
 	else if (s->collector && collector_ladder(s->collector)->err)
 		log_error("cannot profile: %s", collector_ladder(s->collector)->advice);
 	else

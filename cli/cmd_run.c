@@ -31,7 +31,8 @@ static void open_events(struct session *s)
 	if (!err)
 		return;
 	if (s->collector && collector_ladder(s->collector)->err)
-		log_warn("'%s' runs without being profiled: %s", s->program, collector_ladder(s->collector)->advice);
+		log_warn("'%s' runs without being profiled: %s", s->program,
+			 collector_ladder(s->collector)->advice);
 	else
 		log_warn("'%s' runs without being profiled: %s", s->program, strerror(-err));
 	collector_free(s->collector);

@@ -23,11 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READS_MAX       1024        /* signals taken per call: a flood must not starve the rings */
-#define GENERATIONS     64          /* how far up a sender's ancestry is followed */
-#define STOP_FOLLOWS_NS 1000000000u /* a SIGSTOP this soon after a SIGTSTP is the program's way to obey it   \
-				     */
-#define CONTINUE_TRIES 20           /* ms to see the program continued by whoever continued us */
+#define READS_MAX   1024 /* signals taken per call: a flood must not starve the rings */
+#define GENERATIONS 64   /* how far up a sender's ancestry is followed */
+#define STOP_FOLLOWS_NS                                                                                      \
+	1000000000u       /* a SIGSTOP this soon after a SIGTSTP is the program's way to obey it             \
+			   */
+#define CONTINUE_TRIES 20 /* ms to see the program continued by whoever continued us */
 
 #define STOP_SIGNALS (SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 #define TTY_SIGNALS  (STOP_SIGNALS | SIGNAL_BIT(SIGINT) | SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGWINCH))

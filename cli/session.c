@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define POLL_MS         250        /* at least this often the rings are looked at */
-#define PROGRESS_NS     1000000000u
-#define COMMENTS_MAX    8
-#define EXPORT_WAIT_MS  120000     /* symbolizing is bounded well below it */
+#define POLL_MS        250 /* at least this often the rings are looked at */
+#define PROGRESS_NS    1000000000u
+#define COMMENTS_MAX   8
+#define EXPORT_WAIT_MS 120000 /* symbolizing is bounded well below it */
 
 int session_init(struct session *s, const struct options *opt, struct launch *launch, const char *program)
 {
@@ -98,6 +98,12 @@ static void take_result(struct session *s)
 		log_error("the profile was not written: %s", s->result.why);
 	else
 		s->files++;
+	log_debug("memory: collector %llu KB, exporter %llu KB, symbolizer %llu KB",
+		  (unsigned long long)s->quality.own_rss_kb, (unsigned long long)s->result.peak_rss_kb,
+		  (unsigned long long)s->result.symbolize.peak_rss_kb);
+	log_debug("exporting took %.0f ms, of which symbolizing %.0f ms; CPU %.0f and %.0f ms",
+		  (double)s->result.wall_ns / 1e6, (double)s->result.symbolize.wall_ns / 1e6,
+		  (double)s->result.cpu_ns / 1e6, (double)s->result.symbolize.cpu_ns / 1e6);
 	if (s->result.symbolize.mode != SYMBOLIZE_FULL)
 		log_notice("names are incomplete: %s", s->result.symbolize.why);
 }

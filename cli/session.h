@@ -23,20 +23,20 @@
 
 struct session {
 	const struct options *opt;
-	struct launch *launch; /* borrowed */
+	struct launch *launch;       /* borrowed */
 	struct collector *collector; /* NULL: not profiling (any more) */
 	struct names names;
 	struct sink sink;
 	bool sink_open;
 	struct tags tags;
-	struct exporter *exporter; /* the one that runs, or NULL */
+	struct exporter *exporter;   /* the one that runs, or NULL */
 	struct export_result result; /* of the last that finished */
 	bool have_result;
-	uint32_t files;        /* written so far */
-	char program[64];      /* base name, for messages and the default file name */
+	uint32_t files;   /* written so far */
+	char program[64]; /* base name, for messages and the default file name */
 	pid_t pid;
 	uint64_t started_ns, window_end_ns, end_ns; /* monotonic; end_ns UINT64_MAX: none */
-	bool progress;         /* show a line of it at the terminal */
+	bool progress;                              /* show a line of it at the terminal */
 	bool progress_shown;
 	uint64_t progress_ns;
 	bool program_ended;

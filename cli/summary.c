@@ -147,7 +147,8 @@ void summary_progress(struct session *s)
 			 seconds(now - s->started_ns));
 
 	if (s->end_ns != UINT64_MAX && n > 0 && (size_t)n < sizeof(line))
-		n += snprintf(line + n, sizeof(line) - (size_t)n, " of %.0f s", seconds(s->end_ns - s->started_ns));
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " of %.0f s",
+			      seconds(s->end_ns - s->started_ns));
 	if (n > 0 && (size_t)n < sizeof(line))
 		n += snprintf(line + n, sizeof(line) - (size_t)n, ", Ctrl-C finishes early");
 	if (n > 0)

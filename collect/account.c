@@ -87,7 +87,7 @@ void account_begin(struct collector *c)
 /* Split what is missing since the last window into lost, not permitted and not sampled. */
 static int explain(struct collector *c, const struct times *tree)
 {
-	uint64_t missing, lost_now, lost_ns, denied = 0;
+	uint64_t total, missing, lost_now, lost_ns, denied = 0;
 	struct perf_counts counts;
 	int err;
 
@@ -98,7 +98,9 @@ static int explain(struct collector *c, const struct times *tree)
 	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
 	c->now.lost_ns += lost_ns;
 	c->now.event = counts.value > c->now.event ? counts.value : c->now.event;
-	missing = minus(c->now.event, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
+	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their time. */
+	total = c->attached || tree->user + tree->system < c->now.event ? c->now.event : tree->user + tree->system;
+	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
 	if (!c->ladder.kernel)
 		denied = minus(tree->system, c->now.denied);
 	if (denied > missing)

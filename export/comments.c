@@ -35,14 +35,15 @@ __attribute__((format(printf, 2, 3))) static int add(struct comments *c, const c
 	return 0;
 }
 
-/* A phrase as part of a key: "left the stack" -> "left-the-stack". */
+/* A phrase as part of a key: "left the stack, far" -> "left-the-stack-far". */
 static void key_part(const char *phrase, char *out, size_t len)
 {
-	size_t i;
+	size_t n = 0;
 
-	for (i = 0; phrase[i] && i + 1 < len; i++)
-		out[i] = phrase[i] == ' ' || phrase[i] == ':' ? '-' : phrase[i];
-	out[i] = '\0';
+	for (; *phrase && n + 1 < len; phrase++)
+		if (*phrase != ',' && *phrase != ':')
+			out[n++] = *phrase == ' ' ? '-' : *phrase;
+	out[n] = '\0';
 }
 
 static int add_quality(struct comments *c, const struct profile_quality *q)

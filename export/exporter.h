@@ -27,20 +27,20 @@ struct export_job {
 	struct names *names;           /* cache: read by the exporter, extended when its result is read */
 	struct sink *sink;             /* ->created and ->path are updated when the result is read */
 	const struct tags *tags;
-	const char *const *comments;   /* besides those from tags and quality */
+	const char *const *comments; /* besides those from tags and quality */
 	uint32_t n_comments;
 	struct symbolize_options symbolize;
-	const int *close_fds;          /* perf and other descriptors to close in the child first */
+	const int *close_fds; /* perf and other descriptors to close in the child first */
 	uint32_t n_close_fds;
-	bool keep_stdout;              /* the sink is standard output */
+	bool keep_stdout; /* the sink is standard output */
 };
 
 struct export_result {
-	int status;         /* 0, or -errno: no file was written, see why */
+	int status; /* 0, or -errno: no file was written, see why */
 	char why[256];
 	char path[PATH_MAX];
-	uint64_t bytes;     /* of the file */
-	int64_t total;      /* sum of the default sample type */
+	uint64_t bytes; /* of the file */
+	int64_t total;  /* sum of the default sample type */
 	struct export_top {
 		char name[160];
 		int64_t own, total_value;

@@ -25,7 +25,7 @@ struct functions_row {
 struct functions {
 	struct functions_row *rows;
 	uint32_t n;
-	int64_t sum; /* of all samples */
+	int64_t sum;   /* of all samples */
 	uint32_t type; /* index of the sample type */
 };
 

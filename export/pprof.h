@@ -52,7 +52,7 @@ struct pprof_mapping {
 
 struct pprof_location {
 	uint64_t id, address;
-	uint32_t mapping; /* index into mappings, or UINT32_MAX */
+	uint32_t mapping;             /* index into mappings, or UINT32_MAX */
 	uint32_t first_line, n_lines; /* innermost first */
 	bool folded;
 };
@@ -77,7 +77,7 @@ struct pprof {
 	struct pprof_str {
 		const char *s;
 		uint32_t len;
-	} *strings;
+	} * strings;
 	uint32_t n_strings;
 	struct pprof_value_type *types;
 	uint32_t n_types, default_type; /* default_type: index (last one if the file does not say) */
@@ -110,7 +110,8 @@ struct pprof {
  * -EBADMSG not a pprof or cut off, -E2BIG over our limits, -ENOMEM.
  */
 int pprof_read(const uint8_t *data, size_t len, struct pprof **out, char *why, size_t why_len);
-int pprof_read_file(const char *path, struct pprof **out, char *why, size_t why_len); /* "-": standard input */
+int pprof_read_file(const char *path, struct pprof **out, char *why,
+		    size_t why_len); /* "-": standard input */
 void pprof_free(struct pprof *p);
 
 struct pprof_str pprof_string(const struct pprof *p, uint32_t id); /* empty for an id that does not exist */

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TAGS_MAX     128
-#define TAG_LEN_MAX  200
+#define TAGS_MAX    128
+#define TAG_LEN_MAX 200
 
 struct tags {
 	struct tag {
 		char *key, *value; /* owned */
-	} *tags;
+	} * tags;
 	uint32_t n;
 };
 
@@ -26,7 +26,8 @@ void tags_release(struct tags *t);
 int tags_set(struct tags *t, const char *key, const char *value);
 const char *tags_get(const struct tags *t, const char *key); /* NULL: not set */
 
-/* True when "key:value" is 1-200 characters, begins with a letter, and holds only letters, digits and _:./\- */
+/* True when "key:value" is 1-200 characters, begins with a letter, and holds only letters, digits and _:./\-
+ */
 bool tags_valid(const char *key, const char *value);
 
 /*

@@ -85,9 +85,13 @@ fuzz: $(FUZZ_BINS)
 		grep -E 'stat::number_of_executed_units' $(BUILD)/corpus/$$name.log; \
 	done
 
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -pthread -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+
 .PHONY: bench
 bench: deps-test
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/targets/demo $(TARGET_BINS)
+	@$(MAKE) --no-print-directory all $(TARGET_BINS) $(BUILD)/bench/threads
 	tests/bench/bench $(BUILD)
 
 .PHONY: format

@@ -2,7 +2,8 @@
 //
 // demo.cc - the program that `make run` profiles: a small n-queens, tree and
 // matrix mix with threads, deep recursion, virtual and inlined calls.
-// Built -O2 without frame pointers. Argument: seconds to run (default 3).
+// Built -O2 without frame pointers. Arguments: seconds to run (default 3), or
+// -n ROUNDS for a fixed amount of work per thread.
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <pthread.h>
 #include <thread>
@@ -19,6 +21,13 @@ namespace demo
 {
 
 std::atomic<bool> stop{false};
+long rounds = 0; // 0: until stop
+
+static bool more(long done)
+{
+	return rounds ? done < rounds : !stop;
+}
+
 std::atomic<std::uint64_t> result{0};
 
 // Inlined twice into its caller: the profile names it all the same.
@@ -102,7 +111,7 @@ void tree_worker()
 	std::uint64_t seed = 42;
 
 	pthread_setname_np(pthread_self(), "tree");
-	while (!stop) {
+	for (long n = 0; more(n); n++) {
 		std::unique_ptr<Node> root;
 
 		for (int i = 0; i < 20000; i++)
@@ -117,7 +126,7 @@ void shape_worker()
 	std::uint64_t seed = 7;
 
 	pthread_setname_np(pthread_self(), "shapes");
-	while (!stop)
+	for (long n = 0; more(n / 2000); n++)
 		result += seed = shape->area(seed);
 }
 
@@ -127,7 +136,7 @@ void sort_worker()
 	std::uint64_t seed = 1;
 
 	pthread_setname_np(pthread_self(), "sort");
-	while (!stop) {
+	for (long n = 0; more(n); n++) {
 		for (auto &x : v)
 			x = seed = mix(seed);
 		std::sort(v.begin(), v.end(), [](std::uint64_t a, std::uint64_t b) { return mix(a) < mix(b); });
@@ -140,13 +149,16 @@ void sort_worker()
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? std::atof(argv[1]) : 3;
+
+	if (argc > 2 && !std::strcmp(argv[1], "-n"))
+		demo::rounds = std::atol(argv[2]);
 	auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
 	std::vector<std::thread> threads;
 
 	threads.emplace_back(demo::tree_worker);
 	threads.emplace_back(demo::shape_worker);
 	threads.emplace_back(demo::sort_worker);
-	while (std::chrono::steady_clock::now() < end) {
+	for (long n = 0; demo::rounds ? n < demo::rounds * 20 : std::chrono::steady_clock::now() < end; n++) {
 		demo::result += demo::descend(300, 1);
 		demo::result += static_cast<unsigned>(demo::queens(9, 0, 0, 0, 0));
 	}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_report.c - ddprof report FILE: the functions of any tool's pprof, as a table. */
+#include "cli/help.h"
+#include "cli/options.h"
+
+#include "export/functions.h"
+#include "export/pprof.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define REPORT_MAX (256u << 20) /* bytes of text */
+#define NAME_SHOWN 40           /* bytes of a type's name in a message */
+
+/* A string of the file, cut and with control characters masked. */
+static const char *shown(const struct pprof *p, uint32_t id, char *out)
+{
+	struct pprof_str s = pprof_string(p, id);
+	size_t i;
+
+	for (i = 0; i < s.len && i < NAME_SHOWN; i++)
+		out[i] = (unsigned char)s.s[i] < ' ' || s.s[i] == 0x7f ? '?' : s.s[i];
+	out[i] = '\0';
+	return out;
+}
+
+/* The index of the type asked for, or -1 after saying which there are. */
+static int64_t pick_type(const struct pprof *p, const char *file, const char *want)
+{
+	char name[NAME_SHOWN + 1];
+
+	if (!want)
+		return p->default_type;
+	for (uint32_t i = 0; i < p->n_types; i++) {
+		struct pprof_str s = pprof_string(p, p->types[i].type);
+
+		if (s.len == strlen(want) && memcmp(s.s, want, s.len) == 0)
+			return i;
+	}
+	fprintf(stderr, "ddprof: '%s' has no sample type '%.64s'\nit has:", file, want);
+	for (uint32_t i = 0; i < p->n_types && i < 32; i++)
+		fprintf(stderr, " %s", shown(p, p->types[i].type, name));
+	fprintf(stderr, "\n");
+	return -1;
+}
+
+static unsigned terminal_columns(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+static int print_functions(const struct options *opt, const struct pprof *p, const struct functions *f,
+			   const char *file, struct buf *out)
+{
+	char type[NAME_SHOWN + 1], unit[NAME_SHOWN + 1], sum[64], seconds[64];
+	int err;
+
+	shown(p, p->types[f->type].type, type);
+	shown(p, p->types[f->type].unit, unit);
+	functions_format_value(f->sum, unit, sum, sizeof(sum));
+	(void)buf_printf(out, "%s: %s %s", file, type, sum);
+	if (p->duration_nanos > 0) {
+		functions_format_value(p->duration_nanos, "nanoseconds", seconds, sizeof(seconds));
+		(void)buf_printf(out, " in %s", seconds);
+	}
+	(void)buf_put_str(out, "\n");
+	err = functions_print(f, p, opt->top, terminal_columns(), out);
+	if (err == 0 && opt->top > 0 && f->n > opt->top)
+		(void)buf_printf(out, "and %u more; --top 0 shows all\n", f->n - opt->top);
+	return err < 0 ? err : out->error;
+}
+
+static int report(const struct options *opt, const struct pprof *p, const char *file)
+{
+	int64_t type = pick_type(p, file, opt->type);
+	struct functions *f;
+	struct buf out;
+	int err, code = EXIT_FAIL;
+
+	if (type < 0)
+		return EXIT_FAIL;
+	if (p->n_types == 0) {
+		fprintf(stderr, "ddprof: '%s' has no sample type, so nothing to show\n", file);
+		return EXIT_FAIL;
+	}
+	err = functions_new(&f, p, (uint32_t)type, opt->sort);
+	if (err < 0) {
+		fprintf(stderr, "ddprof: cannot report on '%s': %s\n", file, strerror(-err));
+		return EXIT_FAIL;
+	}
+	buf_init(&out, REPORT_MAX);
+	err = print_functions(opt, p, f, file, &out);
+	if (err < 0)
+		fprintf(stderr, "ddprof: cannot report on '%s': %s\n", file,
+			err == -E2BIG ? "too long; use --top N" : strerror(-err));
+	else
+		code = help_print(&out);
+	buf_release(&out);
+	functions_free(f);
+	return code;
+}
+
+int cmd_report(struct options *opt, struct launch *l)
+{
+	const char *file = opt->argc > 0 ? opt->argv[0] : NULL;
+	char why[256] = "";
+	struct pprof *p;
+	int err, code;
+
+	(void)l;
+	if (!file) {
+		fprintf(stderr, "ddprof: no profile to report on\nuse: ddprof report FILE, or - for standard "
+				"input\n");
+		return EXIT_USAGE;
+	}
+	err = pprof_read_file(file, &p, why, sizeof(why));
+	if (err < 0) {
+		fprintf(stderr, "ddprof: cannot read '%s': %s\n", file, why[0] ? why : strerror(-err));
+		return EXIT_FAIL;
+	}
+	code = report(opt, p, file);
+	pprof_free(p);
+	return code;
+}

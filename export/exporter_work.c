@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exporter_work.c - a profile symbolized, encoded, written, and summed up.
+ *
+ * The summary's functions come from reading back the very bytes that were
+ * written: what is printed is what any reader of the file will see.
+ */
+#include "export/exporter_private.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "export/comments.h"
+#include "export/functions.h"
+#include "export/pprof.h"
+#include "export/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define GZIP_LEVEL 6
+#define NICE       10 /* behind what is being profiled, but done soon on a busy machine too */
+
+/* ---- encoding and writing ---- */
+
+static void set_why(struct export_result *result, int err, const char *what)
+{
+	result->status = err;
+	snprintf(result->why, sizeof(result->why), "%s: %s", what, strerror(-err));
+}
+
+static void encode_and_write(const struct export_job *job, struct export_result *result, struct buf *raw)
+{
+	const struct profile *p = job->profile;
+	struct comments comments;
+	struct buf packed;
+	int err;
+
+	buf_init(&packed, PPROF_MAX_RAW);
+	err = comments_build(&comments, p, job->names, job->tags, &result->symbolize, job->comments,
+			     job->n_comments);
+	if (!err)
+		err = pprof_write(p, job->names, (const char *const *)comments.lines, comments.n, raw);
+	if (!err)
+		err = pprof_gzip(raw, GZIP_LEVEL, &packed);
+	if (err) {
+		set_why(result, err, "cannot encode the profile");
+		goto done;
+	}
+	err = sink_write(job->sink, p->seq, packed.data, packed.len, result->why, sizeof(result->why));
+	result->status = err;
+	if (err)
+		goto done;
+	result->bytes = packed.len;
+	snprintf(result->path, sizeof(result->path), "%s", job->sink->path);
+done:
+	comments_release(&comments);
+	buf_release(&packed);
+}
+
+/* ---- summary ---- */
+
+/* Copy a name, never ending inside a character. */
+static void copy_name(const char *name, char *out, size_t len)
+{
+	size_t n = strnlen(name, len - 1);
+
+	while (n && name[n] && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	memcpy(out, name, n);
+	out[n] = '\0';
+}
+
+static bool leaf_is_named(const struct pprof *p, const struct pprof_sample *s)
+{
+	const struct pprof_location *l;
+	const struct pprof_line *line;
+
+	if (!s->n_locations)
+		return false;
+	l = &p->locations[p->location_refs[s->first_location]];
+	line = &p->lines[l->first_line];
+	return l->n_lines && line->function != UINT32_MAX && p->functions[line->function].name;
+}
+
+static void sum_up(struct export_result *result, const struct buf *raw)
+{
+	struct functions *f = NULL;
+	struct pprof *p = NULL;
+	char why[128] = "";
+	uint32_t i;
+
+	if (pprof_read(raw->data, raw->len, &p, why, sizeof(why)) ||
+	    functions_new(&f, p, p->default_type, FUNCTIONS_BY_OWN)) {
+		log_debug("no summary of the profile: %s", *why ? why : "out of memory");
+		goto done;
+	}
+	result->total = f->sum;
+	for (i = 0; i < f->n && i < EXPORT_TOP_MAX; i++) {
+		struct export_top *top = &result->top[i];
+
+		copy_name(f->rows[i].name, top->name, sizeof(top->name));
+		top->own = f->rows[i].own;
+		top->total_value = f->rows[i].total;
+	}
+	result->n_top = i;
+	for (i = 0; i < p->n_samples; i++) {
+		int64_t v = p->values[(size_t)i * p->n_types + p->default_type];
+
+		if (v > 0 && !leaf_is_named(p, &p->samples[i]))
+			result->unnamed_value += (uint64_t)v;
+	}
+done:
+	functions_free(f);
+	pprof_free(p);
+}
+
+/* ---- the job ---- */
+
+static uint64_t cpu_ns(const struct rusage *ru)
+{
+	return ((uint64_t)ru->ru_utime.tv_sec + (uint64_t)ru->ru_stime.tv_sec) * 1000000000u +
+	       ((uint64_t)ru->ru_utime.tv_usec + (uint64_t)ru->ru_stime.tv_usec) * 1000u;
+}
+
+void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result)
+{
+	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC);
+	struct rusage before = {0}, after = {0};
+	struct buf raw;
+	int err = 0;
+
+	memset(result, 0, sizeof(*result));
+	getrusage(RUSAGE_SELF, &before);
+	if (why_addresses) {
+		result->symbolize.mode = SYMBOLIZE_ADDRESSES_ONLY;
+		snprintf(result->symbolize.why, sizeof(result->symbolize.why), "%s", why_addresses);
+	} else {
+		err = symbolize(job->profile, job->names, &job->symbolize, &result->symbolize);
+	}
+	if (err) {
+		result->symbolize.mode = SYMBOLIZE_ADDRESSES_ONLY;
+		snprintf(result->symbolize.why, sizeof(result->symbolize.why), "%s", strerror(-err));
+	}
+	buf_init(&raw, PPROF_MAX_RAW);
+	encode_and_write(job, result, &raw);
+	if (raw.len)
+		sum_up(result, &raw);
+	buf_release(&raw);
+	getrusage(RUSAGE_SELF, &after);
+	result->cpu_ns = cpu_ns(&after) - cpu_ns(&before);
+	result->peak_rss_kb = (uint64_t)after.ru_maxrss;
+	result->wall_ns = io_clock_ns(CLOCK_MONOTONIC) - begin;
+}
+
+/* ---- the child ---- */
+
+/*
+ * A profile is finished whatever else ends: what a terminal or a service
+ * manager sends to the whole group is not for us, the collector ends us with
+ * SIGKILL. A closed pipe or a file size limit shall be an error of write(2).
+ */
+static void settle_signals(void)
+{
+	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ,
+				      SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGUSR1, SIGUSR2};
+	struct sigaction sa = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	size_t i;
+	int sig;
+
+	for (sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		sigaction(ignored[i], &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void settle_descriptors(const struct export_job *job, int pipe_fd)
+{
+	uint32_t i;
+	int null;
+
+	/* first of all: while we hold them, events go on counting after the collector closed them */
+	for (i = 0; i < job->n_close_fds; i++)
+		if (job->close_fds[i] > STDERR_FILENO && job->close_fds[i] != pipe_fd)
+			close(job->close_fds[i]);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	if (!job->keep_stdout)
+		dup2(null, STDOUT_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+/* Let others go first, and let the kernel take us first when memory runs out. */
+static void settle_priority(void)
+{
+	const struct rlimit no_core = {0};
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write(fd, "1000", 4);
+		close(fd);
+	}
+	setpriority(PRIO_PROCESS, 0, NICE);
+	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_NAME, "ddprof-export");
+}
+
+/* Locations that have no answer yet. NULL: none, or no memory, and then no names go back. */
+static uint32_t *pending_locations(const struct export_job *job, uint32_t *n)
+{
+	const struct names *names = job->names;
+	uint32_t i, *ids = malloc((job->profile->n_locations ? job->profile->n_locations : 1) * sizeof(*ids));
+
+	*n = 0;
+	for (i = 0; ids && i < job->profile->n_locations; i++)
+		if (i >= names->n_locations || names->locations[i].status == NAMES_PENDING)
+			ids[(*n)++] = i;
+	return ids;
+}
+
+_Noreturn void exporter_child(const struct export_job *job, int fd)
+{
+	static struct exporter_reply reply;
+	uint32_t n_ids, *ids;
+	struct buf names;
+
+	settle_descriptors(job, fd);
+	settle_signals();
+	settle_priority();
+	buf_init(&names, EXPORTER_MAX_REPLY - sizeof(reply));
+	ids = pending_locations(job, &n_ids);
+	exporter_work(job, NULL, &reply.result);
+	if (n_ids && names_encode(job->names, ids, n_ids, &names))
+		buf_clear(&names);
+	reply.magic = EXPORTER_MAGIC;
+	reply.size = sizeof(reply);
+	reply.names_len = names.len;
+	reply.created = job->sink->created;
+	memcpy(reply.path, job->sink->path, sizeof(reply.path));
+	memcpy(reply.base, job->sink->base, sizeof(reply.base));
+	if (!io_write_all(fd, &reply, sizeof(reply)))
+		(void)io_write_all(fd, names.data, names.len);
+	_exit(0);
+}

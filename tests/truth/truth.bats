@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# truth.bats - profiles of programs that know the truth about themselves.
+
+setup() {
+	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	PPROF="python3 $ROOT/tests/pprof.py"
+	T=$BUILD/tests/targets
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# The sum of a cpu-time in seconds, and the relative distance of two numbers in per cent.
+apart() {
+	python3 -c 'import sys; a, b = map(float, sys.argv[1:]); print(abs(a - b) / b * 100)' "$1" "$2"
+}
+
+less() {
+	python3 -c 'import sys; a, b = map(float, sys.argv[1:]); sys.exit(not a < b)' "$1" "$2" || { echo "$1 is not less than $2"; return 1; }
+}
+
+comment() { # FILE KEY
+	$PPROF "$1" comments | sed -n "s/^ddprof\.$2: //p"
+}
+
+@test "known shares of 50, 30 and 20 % are reported within 3 points" {
+	"$DDPROF_RUN" -q -F 499 -o p.pb.gz "$T/shares" 4 > truth
+	$PPROF p.pb.gz check
+	$PPROF p.pb.gz stacks > stacks
+	for f in half third fifth; do
+		want=$(sed -n "s/^$f //p" truth)
+		got=$($PPROF p.pb.gz total $f)
+		echo "$f: want $want got $got"
+		less "$(python3 -c "print(abs($want - $got))")" 3
+	done
+}
+
+@test "profiled and unsampled CPU time add up to the kernel's count within 1 %" {
+	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time "$0" 3 >/dev/null; } 2>&3' "$T/shares"
+	sum=$($PPROF p.pb.gz sum cpu-time)
+	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
+	echo "profile $sum kernel $cpu"
+	less "$(apart "$sum" "$cpu")" 1
+}
+
+@test "the same for hundreds of short children" {
+	cat > Makefile <<-'M'
+	all: $(addprefix t,$(shell seq 1 300))
+	t%: ; @$(SHELL) -c 'i=0; while [ $$i -lt 1500 ]; do i=$$((i+1)); done'
+	M
+	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time make -j2 -s >/dev/null; } 2>&3'
+	sum=$($PPROF p.pb.gz sum cpu-time)
+	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
+	echo "profile $sum kernel $cpu"
+	$PPROF p.pb.gz own | head -5
+	less "$(apart "$sum" "$cpu")" 1
+	# What was not sampled is there under its own name.
+	[ "$($PPROF p.pb.gz total '[not sampled]')" != 0.00 ]
+}
+
+@test "a kernel-heavy program adds up too, with or without permission to see the kernel" {
+	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time dd if=/dev/zero of=/dev/null bs=64k count=150000 2>/dev/null; } 2>&3'
+	sum=$($PPROF p.pb.gz sum cpu-time)
+	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
+	less "$(apart "$sum" "$cpu")" 2
+	if [ "$(comment p.pb.gz mode)" = user ]; then
+		less 20 "$($PPROF p.pb.gz total '[kernel, not permitted]')"
+	fi
+}
+
+@test "attach sees threads that run already and those that start later, none twice" {
+	"$T/late_threads" 6 > out &
+	pid=$!
+	until grep -q ready out; do :; done
+	"$DDPROF" attach -q --pid $pid -d 3 -F 499 -o p.pb.gz
+	$PPROF p.pb.gz check
+	early=$($PPROF p.pb.gz total spin_early)
+	late=$($PPROF p.pb.gz total spin_late)
+	echo "early $early late $late"
+	less 60 "$early"
+	less 5 "$late"
+	# Five runnable threads on n CPUs for 3 s: never more than n CPUs' worth, and nearly all of it.
+	sum=$($PPROF p.pb.gz sum cpu-time)
+	less "$sum" "$(python3 -c "print(min(5, $(nproc)) * 3.15e9)")"
+	names=$($PPROF p.pb.gz labels 'thread name')
+	echo "$names"
+	[[ $names == *early* && $names == *late* ]]
+	wait $pid
+}
+
+@test "attach neither traces nor stops the process" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	"$T/late_threads" 4 > out &
+	pid=$!
+	until grep -q ready out; do :; done
+	strace -f -o trace -e trace=ptrace,kill,tgkill,tkill,rt_sigqueueinfo,pidfd_send_signal \
+		"$DDPROF" attach -q --pid $pid -d 1 -o p.pb.gz
+	! grep -E 'ptrace\(|SIGSTOP' trace
+	wait $pid
+}
+
+@test "two processes attached to at once are kept apart" {
+	"$T/late_threads" 5 > one & a=$!
+	"$T/shares" 3 > two & b=$!
+	until grep -q ready one; do :; done
+	"$DDPROF" attach -q --pid $a,$b -d 2 -F 499 -o p.pb.gz
+	names=$($PPROF p.pb.gz labels process_name)
+	echo "$names"
+	[[ $names == *late_threads* && $names == *shares* ]]
+	pids=$($PPROF p.pb.gz labels process_id)
+	[[ $pids == *"$a"* && $pids == *"$b"* ]]
+	wait $a $b
+}
+
+@test "a program that execs another is profiled as both, under both names" {
+	"$DDPROF_RUN" -q -F 499 -o p.pb.gz sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exec "$0" 1 >/dev/null' "$T/shares"
+	names=$($PPROF p.pb.gz labels process_name)
+	echo "$names"
+	[[ $names == *" sh"* && $names == *shares* ]]
+	less 1 "$($PPROF p.pb.gz total half)"
+}
+
+@test "windows with -w are numbered files that adjoin, and the oldest are removed" {
+	mkdir w
+	"$DDPROF_RUN" -q -w 0.5 --keep 3 -o w/p.pb.gz "$T/shares" 3 >/dev/null
+	ls w
+	[ "$(ls w | wc -l)" = 3 ]
+	for f in w/*; do $PPROF "$f" check; done
+}
+
+@test "one file holds the whole run when windows are only how often it is brought up to date" {
+	DD_PROFILING_UPLOAD_PERIOD=1 "$DDPROF_RUN" -q -F 199 -o p.pb.gz "$T/shares" 3 >/dev/null
+	less 2.9e9 "$($PPROF p.pb.gz sum cpu-time)"
+	less "$($PPROF p.pb.gz sum cpu-time)" 3.2e9
+	[ "$(ls)" = p.pb.gz ]
+}
