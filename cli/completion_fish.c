@@ -18,10 +18,26 @@ static const char conditions[] =
 	"	end\n"
 	"	contains -- $words[2] $argv\n"
 	"end\n\n"
+	"# The program to run and its own arguments.\n"
+	"function __ddprof_program\n"
+	"	set -l words (commandline -opc)\n"
+	"	set -e words[1]\n"
+	"	test \"$words[1]\" = run; and set -e words[1]\n"
+	"	while set -q words[1]; and string match -q -- '-*' $words[1]\n"
+	"		set -l option $words[1]\n"
+	"		set -e words[1]\n"
+	"		test \"$option\" = --; and break\n"
+	"		contains -- $option $__ddprof_with_value; and set -q words[1]; and set -e words[1]\n"
+	"	end\n"
+	"	if set -q words[1]; or not string match -q -- '-*' (commandline -ct)\n"
+	"		complete --do-complete=(string join ' ' -- (string escape -- $words) (commandline "
+	"-ct))\n"
+	"	end\n"
+	"end\n\n"
 	"complete -c ddprof -f\n"
 	"complete -c ddprof-run -f\n"
-	"complete -c ddprof -n '__ddprof_command run' -x -a '(__fish_complete_subcommand)'\n"
-	"complete -c ddprof-run -x -a '(__fish_complete_subcommand)'\n"
+	"complete -c ddprof -n '__ddprof_command run' -x -a '(__ddprof_program)'\n"
+	"complete -c ddprof-run -x -a '(__ddprof_program)'\n"
 	"complete -c ddprof -n '__ddprof_command report' -F\n"
 	"complete -c ddprof -n '__ddprof_command help' -x -a \"$__ddprof_commands\"\n";
 
@@ -82,6 +98,22 @@ static void put_for_ddprof(struct buf *out, const struct option_def *d)
 	put_option(out, d, command);
 }
 
+/* Also those that are not offered: the word after them is no program. */
+static void put_with_value(struct buf *out)
+{
+	for (unsigned i = 0; i < option_count; i++) {
+		const struct option_def *d = &option_table[i];
+
+		if (!d->name || !d->arg)
+			continue;
+		(void)buf_printf(out, " --%s", d->name);
+		if (d->alias)
+			(void)buf_printf(out, " --%s", d->alias);
+		if (d->letter)
+			(void)buf_printf(out, " -%c", d->letter);
+	}
+}
+
 void completion_fish(struct buf *out)
 {
 	(void)buf_put_str(out, head);
@@ -90,6 +122,8 @@ void completion_fish(struct buf *out)
 		if (command_table[c].run)
 			(void)buf_printf(out, " %s", command_table[c].name);
 	}
+	(void)buf_put_str(out, "\nset -g __ddprof_with_value");
+	put_with_value(out);
 	(void)buf_put_str(out, "\n\n");
 	(void)buf_put_str(out, conditions);
 	(void)buf_put_str(out, "complete -c ddprof -n '__ddprof_command completion' -x -a '");

@@ -42,6 +42,13 @@ int launch_go(struct launch *l);
 int launch_exec_status(int err);
 
 /*
+ * What execvp()'s -errno @err means to a shell: a directory of PATH that may
+ * not be searched gives -EACCES for a program that is simply not found.
+ * launch_go() has done this already.
+ */
+int launch_exec_error(const char *program, int err);
+
+/*
  * Poll this descriptor for reading (a signalfd); then call launch_signals(),
  * which forwards, reaps, follows stops and continues. Returns a bit set of:
  */

@@ -62,16 +62,18 @@ static void restore_timers(const struct launch *l)
 	}
 }
 
-static bool is_executable_file(const char *path, struct stat *st)
+/* A regular file, and with @executable one that we may execute. */
+static bool is_file(const char *path, bool executable)
 {
-	return stat(path, st) == 0 && S_ISREG(st->st_mode) && access(path, X_OK) == 0;
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (!executable || access(path, X_OK) == 0);
 }
 
-/* Where execvp() will find @program: @program itself if it has a slash. NULL: nowhere. */
-static const char *find_program(const char *program, char *path, size_t len)
+/* Where execvp() looks and finds @program: @program itself if it has a slash. NULL: nowhere. */
+static const char *find_program(const char *program, bool executable, char *path, size_t len)
 {
 	const char *dirs = getenv("PATH"), *end;
-	struct stat st;
 	int n;
 
 	if (strchr(program, '/'))
@@ -80,10 +82,17 @@ static const char *find_program(const char *program, char *path, size_t len)
 		end = strchrnul(dirs, ':');
 		n = snprintf(path, len, "%.*s%s%s", (int)(end - dirs < PATH_MAX ? end - dirs : PATH_MAX),
 			     dirs, end == dirs ? "./" : "/", program);
-		if (n > 0 && (size_t)n < len && is_executable_file(path, &st))
+		if (n > 0 && (size_t)n < len && is_file(path, executable))
 			return path;
 	}
 	return NULL;
+}
+
+int launch_exec_error(const char *program, int err)
+{
+	char path[PATH_MAX];
+
+	return err == -EACCES && !find_program(program, false, path, sizeof(path)) ? -ENOENT : err;
 }
 
 void launch_fix_underscore(const char *program)
@@ -99,7 +108,7 @@ void launch_fix_underscore(const char *program)
 		if (stat(*e + 2, &named) < 0 || stat("/proc/self/exe", &self) < 0 ||
 		    named.st_dev != self.st_dev || named.st_ino != self.st_ino)
 			return; /* set by somebody further up: would have been inherited as it is */
-		found = find_program(program, path, sizeof(path));
+		found = find_program(program, true, path, sizeof(path));
 		if (found && (size_t)snprintf(entry, sizeof(entry), "_=%s", found) < sizeof(entry))
 			*e = entry;
 		return;
@@ -123,7 +132,7 @@ void launch_child(const struct launch *l, int go_fd, int exec_fd, char *const ar
 	restore_timers(l);
 	launch_set_mask(l->mask);
 	execvp(argv[0], argv);
-	err = errno;
+	err = -launch_exec_error(argv[0], -errno);
 	(void)io_write_all(exec_fd, &err, sizeof(err));
 	_exit(launch_exec_status(-err));
 }

@@ -70,11 +70,18 @@ static bool program_stands_still(const struct launch *l)
 	return l->running && read_stat(l->pid, &state, &parent) && state == 'T';
 }
 
+/*
+ * Did the program, or what it started, send this? Then it went to their group,
+ * which includes us, or to "the parent". As pid 1 it is different: there
+ * "kill 1" is how a container is told to stop or reload.
+ */
 static bool from_program(const struct launch *l, pid_t sender)
 {
 	pid_t self = getpid();
 	char state;
 
+	if (self == 1)
+		return false;
 	for (int i = 0; i < GENERATIONS && sender > 1 && sender != self; i++) {
 		if (sender == l->pid)
 			return true;

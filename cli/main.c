@@ -88,9 +88,9 @@ static int run_untouched(char **argv)
 	int err;
 
 	execvp(argv[0], argv);
-	err = errno;
-	fprintf(stderr, "ddprof: cannot run '%s': %s\n", argv[0], strerror(err));
-	return launch_exec_status(-err);
+	err = launch_exec_error(argv[0], -errno);
+	fprintf(stderr, "ddprof: cannot run '%s': %s\n", argv[0], strerror(-err));
+	return launch_exec_status(err);
 }
 
 static int start(struct options *o)

@@ -11,7 +11,7 @@
 
 #define BLOCK_SHIFT 12
 #define BLOCK_SIZE  ((size_t)1 << BLOCK_SHIFT)
-#define WAYS	    8
+#define WAYS        8
 
 struct block {
 	uint64_t number;

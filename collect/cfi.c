@@ -12,7 +12,7 @@
 
 struct index_entry {
 	uint32_t start; /* relative to base */
-	uint32_t off;	/* of the FDE in its section */
+	uint32_t off;   /* of the FDE in its section */
 };
 
 struct index_table {
@@ -153,7 +153,8 @@ static int take_augmentation(struct dwarf_cursor *c, const char *aug, struct cfi
 	return d.bad ? -EBADMSG : 0;
 }
 
-static int parse_cie(const struct section *s, const struct extent *x, const uint8_t *data, struct cfi_cie *out)
+static int parse_cie(const struct section *s, const struct extent *x, const uint8_t *data,
+		     struct cfi_cie *out)
 {
 	struct dwarf_cursor c = dwarf_cursor(data, x->len, 0);
 	struct cfi_cie cie = {.pointer_enc = DW_PE_ABSPTR};
@@ -300,7 +301,8 @@ static int table_entry(const struct section *hdr, const struct search_table *t, 
 }
 
 /* The last entry that starts at or before @vaddr: its FDE's offset in .eh_frame. */
-static int search_table(const struct section *hdr, const struct search_table *t, uint64_t vaddr, uint64_t *off)
+static int search_table(const struct section *hdr, const struct search_table *t, uint64_t vaddr,
+			uint64_t *off)
 {
 	uint64_t lo = 0, hi = t->n, mid, start, fde, hit = 0;
 	int err;
@@ -356,7 +358,8 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static int index_entry_at(const struct section *s, uint64_t off, const struct extent *x, struct index_table *t)
+static int index_entry_at(const struct section *s, uint64_t off, const struct extent *x,
+			  struct index_table *t)
 {
 	size_t len = x->len < 32 ? x->len : 32;
 	struct dwarf_cursor c;
@@ -372,7 +375,8 @@ static int index_entry_at(const struct section *s, uint64_t off, const struct ex
 	if (is_cie_id(s, x, id))
 		return 0;
 	/* One FDE that makes no sense must not cost the others. */
-	if (c.bad || load_cie(s, cie_offset(s, x, id)) || take_range(&c, &s->c->cie, &fde) || fde.start == fde.end)
+	if (c.bad || load_cie(s, cie_offset(s, x, id)) || take_range(&c, &s->c->cie, &fde) ||
+	    fde.start == fde.end)
 		return 0;
 	return index_put(s->c, t, fde.start, off);
 }

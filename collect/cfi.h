@@ -50,8 +50,8 @@ struct cfi_row {
 	const uint8_t *cfa_expr;
 	uint32_t cfa_len;
 	struct cfi_rule regs[REGS_MAX];
-	uint64_t ra;    /* return address column */
-	bool signal;    /* a signal frame: its caller was interrupted, not calling */
+	uint64_t ra;         /* return address column */
+	bool signal;         /* a signal frame: its caller was interrupted, not calling */
 	uint64_t start, end; /* what the FDE covers, ELF virtual addresses */
 };
 
@@ -104,6 +104,7 @@ bool cfi_load(const struct cfi_machine *mc, uint64_t addr, unsigned size, uint64
  * Evaluate, with *@cfa on the stack first if @cfa is given. 0; -EBADMSG:
  * malformed or not supported; -EFAULT: needs a register or memory that is not known.
  */
-int cfi_eval(const uint8_t *expr, size_t len, const struct cfi_machine *mc, const uint64_t *cfa, uint64_t *value);
+int cfi_eval(const uint8_t *expr, size_t len, const struct cfi_machine *mc, const uint64_t *cfa,
+	     uint64_t *value);
 
 #endif

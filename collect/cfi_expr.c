@@ -340,7 +340,8 @@ static void step(struct machine *m, uint8_t op, struct dwarf_cursor *c)
 	}
 }
 
-int cfi_eval(const uint8_t *expr, size_t len, const struct cfi_machine *mc, const uint64_t *cfa, uint64_t *value)
+int cfi_eval(const uint8_t *expr, size_t len, const struct cfi_machine *mc, const uint64_t *cfa,
+	     uint64_t *value)
 {
 	struct dwarf_cursor c = dwarf_cursor(expr, len, 0);
 	struct machine m;

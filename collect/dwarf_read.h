@@ -14,12 +14,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define DW_PE_ABSPTR  0x00
-#define DW_PE_OMIT    0xff
-#define DW_PE_FORMAT  0x0f
+#define DW_PE_ABSPTR   0x00
+#define DW_PE_OMIT     0xff
+#define DW_PE_FORMAT   0x0f
 #define DW_PE_RELATIVE 0x70
-#define DW_PE_PCREL   0x10
-#define DW_PE_DATAREL 0x30
+#define DW_PE_PCREL    0x10
+#define DW_PE_DATAREL  0x30
 #define DW_PE_INDIRECT 0x80
 
 struct dwarf_cursor {

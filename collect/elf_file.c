@@ -12,7 +12,7 @@
 #define MAX_PHDRS    1024
 #define MAX_SHDRS    65536
 #define MAX_NOTES    (64u << 10) /* bytes of one note segment that are looked at */
-#define HEADER_BATCH 32		 /* headers read at a time */
+#define HEADER_BATCH 32          /* headers read at a time */
 
 int elf_source_read(const struct elf_source *src, uint64_t off, void *buf, size_t len)
 {
@@ -52,7 +52,8 @@ static void add_segment(struct elf_file *f, const Elf64_Phdr *ph)
 }
 
 /* The GNU build id among the notes at @off, if there is one. */
-static void read_notes(const struct elf_source *src, struct elf_file *f, uint64_t off, uint64_t size, uint64_t align)
+static void read_notes(const struct elf_source *src, struct elf_file *f, uint64_t off, uint64_t size,
+		       uint64_t align)
 {
 	uint64_t end, name_len, desc_len;
 	Elf64_Nhdr n;
@@ -72,7 +73,8 @@ static void read_notes(const struct elf_source *src, struct elf_file *f, uint64_
 			return;
 		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && n.n_descsz &&
 		    n.n_descsz <= PROFILE_BUILD_ID_MAX && !elf_source_read(src, off, name, 4) &&
-		    !memcmp(name, "GNU", 4) && !elf_source_read(src, off + name_len, f->build_id, n.n_descsz)) {
+		    !memcmp(name, "GNU", 4) &&
+		    !elf_source_read(src, off + name_len, f->build_id, n.n_descsz)) {
 			f->build_id_len = (uint8_t)n.n_descsz;
 			return;
 		}

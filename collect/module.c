@@ -32,7 +32,7 @@ struct entry {
 
 struct modules {
 	struct profile *profile; /* borrowed */
-	struct entry **entries;	 /* by order of creation */
+	struct entry **entries;  /* by order of creation */
 	uint32_t n, cap, max;
 	uint32_t *by_id; /* module id (index into the profile) -> index into entries */
 	uint32_t n_by_id;
@@ -350,7 +350,8 @@ static bool changed(struct modules *ms, struct entry *e, const struct module_ide
 	struct elf_file f;
 	struct stat st;
 
-	if (ident->ino_generation && e->ident.ino_generation && ident->ino_generation != e->ident.ino_generation)
+	if (ident->ino_generation && e->ident.ino_generation &&
+	    ident->ino_generation != e->ident.ino_generation)
 		return true;
 	if (!e->ident.ino_generation)
 		e->ident.ino_generation = ident->ino_generation;
@@ -372,8 +373,8 @@ static bool worth_retrying(enum module_reason reason)
 	       reason == MODULE_LIMIT;
 }
 
-static struct module *get_file(struct modules *ms, pid_t pid, const char *path, const struct module_ident *ident,
-			       uint64_t start, uint64_t end)
+static struct module *get_file(struct modules *ms, pid_t pid, const char *path,
+			       const struct module_ident *ident, uint64_t start, uint64_t end)
 {
 	struct profile_module info = {.kind = MODULE_FILE, .reason = MODULE_GONE, .fd = -1, .pid = pid};
 	struct key k = {ident, 0, 0};
@@ -406,10 +407,12 @@ static struct module *get_file(struct modules *ms, pid_t pid, const char *path, 
 
 /* ---- memory without a file ---- */
 
-/* Our own vdso is everyone's: the kernel has one for each word size. Only what is surely mapped counts as its size. */
+/* Our own vdso is everyone's: the kernel has one for each word size. Only what is surely mapped counts as its
+ * size. */
 static void describe_vdso(struct profile_module *info)
 {
-	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
+	const uint8_t *image =
+		(const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
 	const Elf64_Phdr *ph;
 	const Elf64_Ehdr *eh;

@@ -34,9 +34,9 @@
 /* How much each failure tells: the most telling one is reported. */
 static void note(enum module_reason *reason, enum module_reason why)
 {
-	static const uint8_t weight[] = {[MODULE_OK] = 0,	[MODULE_GONE] = 1,     [MODULE_IRREGULAR] = 2,
-					 [MODULE_DENIED] = 3,	[MODULE_REPLACED] = 4, [MODULE_NOT_ELF] = 0,
-					 [MODULE_LIMIT] = 5,	[MODULE_NO_CONTENTS] = 0};
+	static const uint8_t weight[] = {[MODULE_OK] = 0,     [MODULE_GONE] = 1,       [MODULE_IRREGULAR] = 2,
+					 [MODULE_DENIED] = 3, [MODULE_REPLACED] = 4,   [MODULE_NOT_ELF] = 0,
+					 [MODULE_LIMIT] = 5,  [MODULE_NO_CONTENTS] = 0};
 
 	if (weight[why] > weight[*reason])
 		*reason = why;
@@ -66,8 +66,8 @@ static bool same_file(int fd, const struct stat *st, const struct module_ident *
 		return true;
 	if (major(st->st_dev) != id->maj || minor(st->st_dev) != id->min) {
 		/* These give stat() another device than the kernel's own records. */
-		if (fstatfs(fd, &fs) || (fs.f_type != OVERLAYFS_SUPER_MAGIC && fs.f_type != BTRFS_SUPER_MAGIC &&
-					 fs.f_type != BCACHEFS_SUPER_MAGIC))
+		if (fstatfs(fd, &fs) || (fs.f_type != OVERLAYFS_SUPER_MAGIC &&
+					 fs.f_type != BTRFS_SUPER_MAGIC && fs.f_type != BCACHEFS_SUPER_MAGIC))
 			return false;
 		if (fs.f_type == OVERLAYFS_SUPER_MAGIC)
 			mask = OVERLAY_INO_MASK;
@@ -112,7 +112,8 @@ static int open_path(const char *path)
 /* As the process sees it: absolute links must not lead out of its root. */
 static int open_in_root(pid_t pid, const char *path)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	char root[40];
 	int dir, fd;
 
@@ -127,8 +128,8 @@ static int open_in_root(pid_t pid, const char *path)
 	return fd;
 }
 
-int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start, uint64_t end,
-		     enum module_reason *reason)
+int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start,
+		     uint64_t end, enum module_reason *reason)
 {
 	static const struct module_ident unknown;
 	enum module_reason why = MODULE_OK;
@@ -148,8 +149,8 @@ int module_open_file(pid_t pid, const char *path, const struct module_ident *ide
 	if (fd < 0 && start < end) {
 		enum module_reason ignored = MODULE_OK;
 
-		snprintf(proc, sizeof(proc), "/proc/%d/map_files/%llx-%llx", (int)pid, (unsigned long long)start,
-			 (unsigned long long)end);
+		snprintf(proc, sizeof(proc), "/proc/%d/map_files/%llx-%llx", (int)pid,
+			 (unsigned long long)start, (unsigned long long)end);
 		fd = take(open_path(proc), ident, &ignored);
 	}
 	/* Our own namespace may have quite another file there: only with proof. */

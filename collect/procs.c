@@ -442,7 +442,10 @@ uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation)
 	strtab_put(strings, number, &labels[0].str);
 	snprintf(number, sizeof(number), "%d", (int)t->proc->pid);
 	strtab_put(strings, number, &labels[2].str);
+	/* Past the cap on label sets a new thread goes under its process, then under no label at all. */
 	t->labels = profile_labelset(ps->profile, labels, 4);
+	if (t->labels == PROFILE_NONE)
+		t->labels = profile_labelset(ps->profile, &labels[2], 2);
 	t->labels_gen = generation;
 	t->labels_comm = t->proc->comm;
 	return t->labels;

@@ -10,15 +10,15 @@
 
 /* DWARF number of each bit of the mask, lowest first; flags and segments are not asked for. */
 static const uint8_t perf_to_dwarf[] = {
-	0,				/* AX */
-	3,				/* BX */
-	2,				/* CX */
-	1,				/* DX */
-	4,				/* SI */
-	5,				/* DI */
-	6,				/* BP */
-	7,				/* SP */
-	16,				/* IP */
+	0,                             /* AX */
+	3,                             /* BX */
+	2,                             /* CX */
+	1,                             /* DX */
+	4,                             /* SI */
+	5,                             /* DI */
+	6,                             /* BP */
+	7,                             /* SP */
+	16,                            /* IP */
 	8,  9, 10, 11, 12, 13, 14, 15, /* R8-R15 */
 };
 

@@ -63,6 +63,9 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 
 	if (!rec->u.sample.regs)
 		return n; /* a kernel thread: there is no user stack */
+	/* In the middle of exec or exit: the registers are still there, the memory they point to is not. */
+	if (!rec->u.sample.user && (!rec->u.sample.stack_size || !t->proc->maps->n))
+		return n;
 	if (rec->u.sample.abi == regs_arch.perf_abi &&
 	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
 		got = unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &end);

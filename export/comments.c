@@ -76,7 +76,8 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 	int err = 0;
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields) && !err; i++)
-		err = add(c, "ddprof.quality.%s: %" PRIu64, fields[i].name, fields[i].value);
+		if (fields[i].value)
+			err = add(c, "ddprof.quality.%s: %" PRIu64, fields[i].name, fields[i].value);
 	for (i = 0; i < UNWIND_END_COUNT && i < sizeof(q->ends) / sizeof(*q->ends) && !err; i++) {
 		key_part(unwind_end_name((enum unwind_end)i), why, sizeof(why));
 		if (q->ends[i])

@@ -6,7 +6,7 @@
  *	ddprof.format: 1                 what a reader may rely on; goes up when a key changes its meaning
  *	ddprof.version, ddprof.window    of the profiler; number of the window
  *	ddprof.tag.KEY                   one per tag
- *	ddprof.quality.FIELD             struct profile_quality, by its names there
+ *	ddprof.quality.FIELD             struct profile_quality by its names, left out if 0
  *	ddprof.end.WHY                   user stacks that ended so
  *	ddprof.symbols                   where names come from in general, and why no better
  *	ddprof.names.STATUS              code addresses by enum names_status

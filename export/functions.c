@@ -262,15 +262,21 @@ static char *copy(struct pprof_str s)
 
 static int finish_row(const struct builder *b, const struct row *row, struct functions_row *out)
 {
-	struct pprof_str module = basename_of(pprof_string(b->p, row->key.module));
-	int len = module.len < 256 ? (int)module.len : 256;
+	struct pprof_str module = basename_of(pprof_string(b->p, row->key.module)), bare = module;
+	int len;
 
+	/* "[anon]" has its brackets already */
+	if (bare.len > 2 && bare.s[0] == '[' && bare.s[bare.len - 1] == ']') {
+		bare.s++;
+		bare.len -= 2;
+	}
+	len = bare.len < 256 ? (int)bare.len : 256;
 	*out = (struct functions_row){.line = row->line, .own = row->own, .total = row->total};
 	out->module = copy(module);
 	out->file = copy(pprof_string(b->p, row->key.file));
 	if (row->key.named)
 		out->name = copy(pprof_string(b->p, row->key.name));
-	else if (asprintf(&out->name, len ? "[%.*s+0x%" PRIx64 "]" : "[%.*s0x%" PRIx64 "]", len, module.s,
+	else if (asprintf(&out->name, len ? "[%.*s+0x%" PRIx64 "]" : "[%.*s0x%" PRIx64 "]", len, bare.s,
 			  row->key.off) < 0)
 		out->name = NULL;
 	return out->name && out->module && out->file ? 0 : -ENOMEM;

@@ -135,12 +135,13 @@ static uint32_t wire_string(struct wire_writer *w, uint32_t id)
 static void wire_location(struct wire_writer *w, uint32_t loc)
 {
 	const struct names_location *l = &w->names->locations[loc];
-	const struct names_frame *f = w->names->frames + l->first;
+	const struct names_frame *f;
 	uint32_t i;
 
 	buf_put_u32(&w->body, loc);
 	buf_put_u32(&w->body, (uint32_t)l->status << 16 | l->n);
-	for (i = 0; i < l->n; i++, f++) {
+	for (i = 0; i < l->n; i++) {
+		f = &w->names->frames[l->first + i];
 		buf_put_u32(&w->body, wire_string(w, f->function));
 		buf_put_u32(&w->body, wire_string(w, f->system_name));
 		buf_put_u32(&w->body, wire_string(w, f->file));

@@ -16,8 +16,12 @@
 struct source_addr {
 	uint64_t vaddr;    /* ELF virtual address (address itself for kernel and anonymous code) */
 	uint32_t location; /* id in the profile and in names */
+	uint32_t file;     /* string id in names; line known although the function is not (assembly), */
+	uint32_t line;     /* for a later source to complete; 0: unknown */
 	bool done;         /* has its final answer */
 };
+
+#define SOURCE_AUX_FDS 2
 
 struct source_module {
 	const struct profile *profile;
@@ -25,7 +29,8 @@ struct source_module {
 	const char *path;
 	int debug_fd;        /* separate debug file found by debugfile.c, or -1 */
 	int alt_fd;          /* its dwz supplementary file, or -1 */
-	enum names_status missing; /* status for addresses nobody could name */
+	int aux_fd[SOURCE_AUX_FDS]; /* what else a prepare() opened (kallsyms and modules), or -1 */
+	enum names_status missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
 	struct source_addr *addrs; /* sorted by vaddr, unique */
 	uint32_t n_addrs;
 };
@@ -34,10 +39,39 @@ struct source {
 	const char *name;
 	bool inlines_and_lines; /* left out when symbol tables only are wanted */
 	bool (*applies)(const struct profile_module *mod);
-	/* In the symbolizer, sandboxed. Set ->done for each address given its final name. 0 or -errno. */
+	/*
+	 * In the exporter, trusted, may be NULL: open what resolve() will read and
+	 * store the descriptors in @m, whose owner closes them. What is not there
+	 * is no error.
+	 */
+	void (*prepare)(struct source_module *m);
+	/*
+	 * In the symbolizer, sandboxed. Set ->done for each address given its final
+	 * name. Returns 0, or -errno when the rest of the table cannot be trusted
+	 * to have room (-ENOMEM, -E2BIG); malformed files are no error, but a
+	 * ->missing of NAMES_BAD_FILE.
+	 */
 	int (*resolve)(struct source_module *m, struct names *names, bool inlines);
 };
 
 extern const struct source source_dwarf, source_elf, source_kernel;
+
+/* ---- what several sources need ---- */
+
+/* Index of the first address >= @vaddr; n_addrs if there is none. */
+uint32_t source_lower_bound(const struct source_module *m, uint64_t vaddr);
+
+/*
+ * Intern the symbol @name (its first @len bytes) as the linker knows it, and
+ * demangled as people read it, into @f. 0, -ENOMEM or -E2BIG.
+ */
+int source_symbol_name(struct names *names, const char *name, size_t len, struct names_frame *f);
+
+/*
+ * Of two symbols at one address, is @a the better name? The one with fewer
+ * leading underscores (malloc, not __libc_malloc), then the shorter one, then
+ * by alphabet, so that the choice does not depend on the order of the table.
+ */
+bool source_better_alias(const char *a, const char *b);
 
 #endif
