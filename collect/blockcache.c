@@ -61,7 +61,8 @@ static uint8_t *block_data(const struct blockcache *bc, const struct block *b)
 	return bc->data + (size_t)(b - bc->blocks) * BLOCK_SIZE;
 }
 
-static int get_block(struct blockcache *bc, uint32_t id, int fd, uint64_t number, struct block **out)
+/* The block, or NULL with *@err set. */
+static const struct block *get_block(struct blockcache *bc, uint32_t id, int fd, uint64_t number, int *err)
 {
 	struct block *set = bc->blocks + (hash_mix(id, number) & bc->set_mask) * WAYS;
 	struct block *b = set;
@@ -72,33 +73,33 @@ static int get_block(struct blockcache *bc, uint32_t id, int fd, uint64_t number
 	for (i = 0; i < WAYS; i++) {
 		if (set[i].len && set[i].number == number && set[i].id == id) {
 			set[i].used = bc->clock;
-			*out = &set[i];
-			return 0;
+			return &set[i];
 		}
 		if (set[i].used < b->used)
 			b = &set[i];
 	}
 	b->len = 0;
 	n = io_pread_full(fd, block_data(bc, b), BLOCK_SIZE, number << BLOCK_SHIFT);
-	if (n <= 0)
-		return n ? (int)n : -ENODATA;
+	if (n <= 0) {
+		*err = n ? (int)n : -ENODATA;
+		return NULL;
+	}
 	*b = (struct block){.number = number, .id = id, .len = (uint32_t)n, .used = bc->clock};
-	*out = b;
-	return 0;
+	return b;
 }
 
 int blockcache_read(struct blockcache *bc, uint32_t id, int fd, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;
-	struct block *b;
+	const struct block *b;
 	size_t at, n;
-	int err;
+	int err = 0;
 
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -ENODATA;
 	while (len) {
-		err = get_block(bc, id, fd, off >> BLOCK_SHIFT, &b);
-		if (err)
+		b = get_block(bc, id, fd, off >> BLOCK_SHIFT, &err);
+		if (!b)
 			return err;
 		at = off & (BLOCK_SIZE - 1);
 		n = BLOCK_SIZE - at < len ? BLOCK_SIZE - at : len;

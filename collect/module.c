@@ -407,44 +407,43 @@ static struct module *get_file(struct modules *ms, pid_t pid, const char *path,
 
 /* ---- memory without a file ---- */
 
-/* Our own vdso is everyone's: the kernel has one for each word size. Only what is surely mapped counts as its
- * size. */
-static void describe_vdso(struct profile_module *info)
-{
-	const uint8_t *image =
-		(const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
-	const Elf64_Phdr *ph;
-	const Elf64_Ehdr *eh;
-	unsigned i;
-
-	if (!image)
-		return;
-	eh = (const void *)image;
-	ph = (const void *)(image + eh->e_phoff);
-	for (i = 0; i < eh->e_phnum; i++)
-		if (ph[i].p_type == PT_LOAD && ph[i].p_offset + ph[i].p_filesz > end)
-			end = ph[i].p_offset + ph[i].p_filesz;
-	info->image = image;
-	info->image_size = (size_t)((end + page - 1) & ~(page - 1));
-	info->file_size = info->image_size;
-}
-
-static struct module *get_vdso(struct modules *ms)
+struct module *modules_add_image(struct modules *ms, const char *name, const uint8_t *image, size_t size)
 {
 	struct profile_module info = {.kind = MODULE_VDSO, .reason = MODULE_NO_CONTENTS, .fd = -1};
 	struct entry *e;
 
-	if (ms->vdso)
-		return ms->vdso;
-	strtab_put(&ms->profile->strings, "[vdso]", &info.path);
-	describe_vdso(&info);
+	strtab_put(&ms->profile->strings, name, &info.path);
+	info.image = image;
+	info.image_size = info.file_size = size;
 	e = add(ms, NULL, &info);
 	if (!e)
 		return overflow(ms);
-	if (!module_read_elf(&e->m))
-		e->m.info->reason = MODULE_OK;
-	ms->vdso = &e->m;
+	if (image)
+		e->m.info->reason = module_read_elf(&e->m) ? MODULE_NOT_ELF : MODULE_OK;
+	return &e->m;
+}
+
+/* Bytes of our own vdso that are surely mapped. */
+static size_t vdso_size(const uint8_t *image)
+{
+	const Elf64_Ehdr *eh = (const void *)image;
+	const Elf64_Phdr *ph = (const void *)(image + eh->e_phoff);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
+	unsigned i;
+
+	for (i = 0; i < eh->e_phnum; i++)
+		if (ph[i].p_type == PT_LOAD && ph[i].p_offset + ph[i].p_filesz > end)
+			end = ph[i].p_offset + ph[i].p_filesz;
+	return (size_t)((end + page - 1) & ~(page - 1));
+}
+
+/* Ours is everyone's: the kernel has one for each word size. */
+static struct module *get_vdso(struct modules *ms)
+{
+	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
+
+	if (!ms->vdso)
+		ms->vdso = modules_add_image(ms, "[vdso]", image, image ? vdso_size(image) : 0);
 	return ms->vdso;
 }
 

@@ -63,6 +63,14 @@ void modules_free(struct modules *ms); /* closes descriptors */
 struct module *modules_get(struct modules *ms, pid_t pid, const char *path, const struct module_ident *ident,
 			   uint64_t start, uint64_t end);
 struct module *modules_kernel(struct modules *ms);
+
+/*
+ * A module of kind MODULE_VDSO whose ELF image is in memory, which stays the
+ * caller's and must outlive @ms: the vdso, and made-up files in tests. NULL
+ * when out of memory; ->info->reason tells whether it could be read.
+ */
+struct module *modules_add_image(struct modules *ms, const char *name, const uint8_t *image, size_t size);
+
 struct module *module_by_id(struct modules *ms, uint32_t id);
 
 /*

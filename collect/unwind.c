@@ -188,6 +188,8 @@ static inline enum unwind_end arrive(struct walk *w, uint64_t pc, uint64_t sp, b
 	return GO_ON;
 }
 
+static enum unwind_end step_frame_pointer(struct walk *w, enum unwind_end reason);
+
 static inline enum unwind_end step_row(struct walk *w, const struct row *row)
 {
 	const uint8_t *list = w->u->list;
@@ -196,7 +198,8 @@ static inline enum unwind_end step_row(struct walk *w, const struct row *row)
 	unsigned mask, i;
 
 	if (!(w->valid & bit(row->cfa_reg)))
-		return UNWIND_END_BAD_MEMORY;
+		/* Frame pointers do not bring back what else a register held. */
+		return w->guessed ? step_frame_pointer(w, UNWIND_END_BAD_MEMORY) : UNWIND_END_BAD_MEMORY;
 	cfa = w->regs[row->cfa_reg] + (uint64_t)(int64_t)row->cfa_off;
 	if (!ascends(w, cfa))
 		return UNWIND_END_NO_PROGRESS;
@@ -404,7 +407,11 @@ static enum unwind_end step_frame_pointer(struct walk *w, enum unwind_end reason
 	w->guessed = true;
 	w->valid = bit(regs_arch.fp);
 	w->regs[regs_arch.fp] = next;
-	return arrive(w, ra, fp + 16, false);
+	arrive(w, ra, fp + 16, false);
+	/* Where calls do not push, the record may lie anywhere in the frame: a lower bound only. */
+	if (regs_arch.lr >= 0)
+		w->valid &= ~bit(regs_arch.sp);
+	return GO_ON;
 }
 
 static enum unwind_end step_without_cfi(struct walk *w, const struct mapping *map)

@@ -29,7 +29,7 @@ struct unwind_sample {
 struct unwind_frame {
 	uint64_t pc;            /* lookup address: exact for the innermost frame and below a signal
 				   frame, return address - 1 for callers */
-	const struct mapping *map; /* NULL: in no mapping (only ever the last frame) */
+	const struct mapping *map; /* NULL: in no mapping (the last frame, or an interrupted one) */
 };
 
 struct unwinder; /* caches shared by all processes; bounded */

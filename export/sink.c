@@ -67,10 +67,9 @@ static int write_unnamed(const struct sink *s, const char *final, bool replace, 
 {
 	int err, fd = openat(s->dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
-	if (fd < 0)
-		return errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT
-			       ? -EOPNOTSUPP
-			       : -errno;
+	if (fd < 0) /* EPERM is what ext4 says of a directory that was removed */
+		return errno == EACCES || errno == EROFS || errno == ENOSPC || errno == EDQUOT ? -errno
+											       : -EOPNOTSUPP;
 	err = write_synced(fd, data, len);
 	if (!err && !replace) {
 		err = link_unnamed(fd, s->dirfd, final);

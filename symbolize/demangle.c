@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTIONS    (DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP)
-#define DLANG_MAX  1024 /* bytes: D's demangler returns its own buffer, so only the input can be bounded */
+#define OPTIONS   (DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP)
+#define DLANG_MAX 1024 /* bytes: D's demangler returns its own buffer, so only the input can be bounded */
 
 struct sink {
 	char *out;
@@ -73,9 +73,9 @@ static bool suffix_word(const char *s, size_t len, bool *number, bool *optional)
 		const char *word;
 		bool number, optional;
 	} known[] = {
-		{"part", true, false},     {"isra", true, false},  {"constprop", true, false},
-		{"llvm", true, false},     {"clone", true, false}, {"lto_priv", true, false},
-		{"cold", false, true},     {"__uniq", true, false}, {"localalias", false, true},
+		{"part", true, false}, {"isra", true, false},   {"constprop", true, false},
+		{"llvm", true, false}, {"clone", true, false},  {"lto_priv", true, false},
+		{"cold", false, true}, {"__uniq", true, false}, {"localalias", false, true},
 	};
 	size_t i;
 
@@ -143,8 +143,10 @@ bool demangle(const char *symbol, char *out, size_t cap)
 	if (len <= DEMANGLE_MAX_IN && len > 2) {
 		memcpy(base, symbol, len);
 		base[len] = '\0';
-		/* Rust's legacy names are valid C++ names, so Rust, which is recognized by its hash, comes first. */
-		if ((!memcmp(base, "_Z", 2) || !memcmp(base, "_R", 2)) && run(rust_demangle_callback, base, out, cap))
+		/* Rust's legacy names are valid C++ names, so Rust, which is recognized by its hash, comes
+		 * first. */
+		if ((!memcmp(base, "_Z", 2) || !memcmp(base, "_R", 2)) &&
+		    run(rust_demangle_callback, base, out, cap))
 			return true;
 		if (!memcmp(base, "_Z", 2) && run(cplus_demangle_v3_callback, base, out, cap))
 			return true;

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DEMANGLE_MAX     8192 /* bytes of a demangled name with its NUL; longer ones stay mangled */
-#define DEMANGLE_MAX_IN  8192 /* longer symbols are not even tried */
+#define DEMANGLE_MAX    8192 /* bytes of a demangled name with its NUL; longer ones stay mangled */
+#define DEMANGLE_MAX_IN 8192 /* longer symbols are not even tried */
 
 /*
  * Write a readable form of @symbol to @out (@cap bytes, cut there): demangled

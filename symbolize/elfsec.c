@@ -31,7 +31,8 @@ static int read_sections(struct elfsec *e, uint32_t *str_index)
 	*str_index = e->eh.e_shstrndx;
 	if (!e->eh.e_shoff)
 		return 0;
-	if (e->eh.e_shentsize != sizeof(first) || elf_source_read(&e->src, e->eh.e_shoff, &first, sizeof(first)))
+	if (e->eh.e_shentsize != sizeof(first) ||
+	    elf_source_read(&e->src, e->eh.e_shoff, &first, sizeof(first)))
 		return -EBADMSG;
 	if (!n)
 		n = first.sh_size;

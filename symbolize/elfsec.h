@@ -20,8 +20,8 @@ struct elfsec {
 	struct elf_source src; /* descriptor or image are borrowed */
 	Elf64_Ehdr eh;
 	Elf64_Shdr *sh;
-	uint32_t n_sh;  /* 0: the file has no section headers */
-	char *names;    /* NUL-terminated */
+	uint32_t n_sh; /* 0: the file has no section headers */
+	char *names;   /* NUL-terminated */
 	size_t names_len;
 };
 

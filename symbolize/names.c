@@ -207,7 +207,10 @@ static size_t utf8_char(const uint8_t *s, size_t len)
 
 	if (s[0] < 0x80)
 		return 1;
-	n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+	    : (s[0] & 0xf0) == 0xe0        ? 3
+	    : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+					   : 0;
 	if (!n || n > len)
 		return 0;
 	if (s[0] == 0xe0)
@@ -237,7 +240,8 @@ static int wire_text(struct wire_reader *r, struct strtab *into, uint32_t *id)
 	size_t i = 0, n;
 	uint32_t len;
 
-	if (wire_u32(r, &len) || len > STRTAB_STR_MAX || len > (size_t)(r->end - r->p) || memchr(r->p, 0, len))
+	if (wire_u32(r, &len) || len > STRTAB_STR_MAX || len > (size_t)(r->end - r->p) ||
+	    memchr(r->p, 0, len))
 		return -EBADMSG;
 	while (i < len) {
 		n = utf8_char(r->p + i, len - i);
@@ -270,7 +274,8 @@ static int decode_location(struct wire_reader *r, struct names *into, uint32_t n
 		return -EBADMSG;
 	status = head >> 16;
 	n = head & 0xffff;
-	if (loc >= n_locations || status == NAMES_PENDING || status >= NAMES_STATUS_COUNT || n > NAMES_MAX_INLINE)
+	if (loc >= n_locations || status == NAMES_PENDING || status >= NAMES_STATUS_COUNT ||
+	    n > NAMES_MAX_INLINE)
 		return -EBADMSG;
 	for (i = 0; i < n; i++)
 		if (wire_id(r, &frames[i].function) || wire_id(r, &frames[i].system_name) ||

@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NAMES_MAX_INLINE 64  /* frames of one location; deeper inlining is cut */
+#define NAMES_MAX_INLINE 64 /* frames of one location; deeper inlining is cut */
 #define NAMES_MAX_FRAMES (8u << 20)
 
-struct names_frame { /* string ids into names.strings */
+struct names_frame {          /* string ids into names.strings */
 	uint32_t function;    /* demangled, what people read */
 	uint32_t system_name; /* as the linker knows it */
 	uint32_t file;        /* 0: unknown */
@@ -28,9 +28,9 @@ struct names_frame { /* string ids into names.strings */
 
 /* Where a location's name comes from, or why there is none. Per location, and counted per module. */
 enum names_status {
-	NAMES_PENDING,      /* not looked at */
-	NAMES_DWARF,        /* function and lines */
-	NAMES_SYMBOL,       /* function from a symbol table */
+	NAMES_PENDING, /* not looked at */
+	NAMES_DWARF,   /* function and lines */
+	NAMES_SYMBOL,  /* function from a symbol table */
 	NAMES_LINE_ONLY,
 	NAMES_NO_FILE,      /* the module has no contents, see its reason */
 	NAMES_STRIPPED,     /* no symbol covers the address, and no debug file was found */
@@ -48,10 +48,10 @@ const char *names_status_text(enum names_status s);
 struct names {
 	struct strtab strings;
 	struct names_location {
-		uint32_t first; /* into frames */
-		uint16_t n;     /* innermost first; 0: no name */
+		uint32_t first;  /* into frames */
+		uint16_t n;      /* innermost first; 0: no name */
 		uint16_t status; /* enum names_status */
-	} *locations;
+	} * locations;
 	uint32_t n_locations, cap_locations;
 	struct names_frame *frames;
 	uint32_t n_frames, cap_frames;
@@ -63,7 +63,8 @@ void names_release(struct names *n);
 /* Make room up to location @count - 1, new ones pending. 0 or -errno. */
 int names_resize(struct names *n, uint32_t count);
 
-/* Set what location @loc is; replaces (frames of the former answer stay allocated). @frames' ids are ids in n->strings. 0 or -errno. */
+/* Set what location @loc is; replaces (frames of the former answer stay allocated). @frames' ids are ids in
+ * n->strings. 0 or -errno. */
 int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
 	      uint32_t n_frames);
 

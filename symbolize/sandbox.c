@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sandbox.c - see sandbox.h. The filter: linux/seccomp.h, linux/filter.h; capabilities: linux/capability.h. */
+/* sandbox.c - see sandbox.h. The filter: linux/seccomp.h, linux/filter.h; capabilities: linux/capability.h.
+ */
 #include "symbolize/sandbox.h"
 
 #include "base/io.h"
@@ -25,7 +26,8 @@
 #define __NR_close_range 436
 #endif
 
-/* Address sanitizer reserves terabytes of address space for its shadow, and reports through syscalls of its own. */
+/* Address sanitizer reserves terabytes of address space for its shadow, and reports through syscalls of its
+ * own. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -228,13 +230,13 @@ static int drop_capabilities(void)
 
 #ifdef THIS_ARCH
 
-#define LOAD(field)        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(what)       BPF_STMT(BPF_RET | BPF_K, (what))
-#define SKIP_UNLESS(v, n)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (v), 0, (n))
-#define SKIP_IF(v, n)      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (v), (n), 0)
-#define SKIP_IF_BIT(v, n)  BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (v), (n), 0)
+#define LOAD(field)       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(what)      BPF_STMT(BPF_RET | BPF_K, (what))
+#define SKIP_UNLESS(v, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (v), 0, (n))
+#define SKIP_IF(v, n)     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (v), (n), 0)
+#define SKIP_IF_BIT(v, n) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (v), (n), 0)
 /* Low half of an argument; both architectures are little-endian. */
-#define LOAD_ARG(i)        LOAD(args[i])
+#define LOAD_ARG(i) LOAD(args[i])
 
 #define ALLOW(nr) SKIP_UNLESS((nr), 1), RETURN(SECCOMP_RET_ALLOW)
 #define DENY      RETURN(SECCOMP_RET_ERRNO | EPERM)

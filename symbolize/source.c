@@ -4,6 +4,7 @@
 
 #include "symbolize/demangle.h"
 
+#include <elf.h>
 #include <string.h>
 
 uint32_t source_lower_bound(const struct source_module *m, uint64_t vaddr)
@@ -18,6 +19,19 @@ uint32_t source_lower_bound(const struct source_module *m, uint64_t vaddr)
 			hi = mid;
 	}
 	return lo;
+}
+
+bool source_in_code(const struct profile_module *mod, uint64_t vaddr)
+{
+	const struct module_segment *s;
+	uint8_t i;
+
+	for (i = 0; i < mod->n_segments && i < PROFILE_MAX_SEGMENTS; i++) {
+		s = &mod->segments[i];
+		if ((s->flags & PF_X) && vaddr >= s->vaddr && vaddr - s->vaddr < s->memsz)
+			return true;
+	}
+	return !mod->n_segments;
 }
 
 int source_symbol_name(struct names *names, const char *name, size_t len, struct names_frame *f)

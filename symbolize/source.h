@@ -19,6 +19,7 @@ struct source_addr {
 	uint32_t file;     /* string id in names; line known although the function is not (assembly), */
 	uint32_t line;     /* for a later source to complete; 0: unknown */
 	bool done;         /* has its final answer */
+	bool claimed;      /* for a source's own bookkeeping; false between calls */
 };
 
 #define SOURCE_AUX_FDS 2
@@ -27,10 +28,11 @@ struct source_module {
 	const struct profile *profile;
 	const struct profile_module *mod;
 	const char *path;
-	int debug_fd;        /* separate debug file found by debugfile.c, or -1 */
-	int alt_fd;          /* its dwz supplementary file, or -1 */
+	int debug_fd;               /* separate debug file found by debugfile.c, or -1 */
+	int alt_fd;                 /* its dwz supplementary file, or -1 */
 	int aux_fd[SOURCE_AUX_FDS]; /* what else a prepare() opened (kallsyms and modules), or -1 */
-	enum names_status missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
+	enum names_status
+		missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
 	struct source_addr *addrs; /* sorted by vaddr, unique */
 	uint32_t n_addrs;
 };
@@ -60,6 +62,12 @@ extern const struct source source_dwarf, source_elf, source_kernel;
 
 /* Index of the first address >= @vaddr; n_addrs if there is none. */
 uint32_t source_lower_bound(const struct source_module *m, uint64_t vaddr);
+
+/*
+ * Does @vaddr lie in an executable segment of @mod? Tables also describe code
+ * that the linker dropped: such ranges begin at 0 or another impossible place.
+ */
+bool source_in_code(const struct profile_module *mod, uint64_t vaddr);
 
 /*
  * Intern the symbol @name (its first @len bytes) as the linker knows it, and

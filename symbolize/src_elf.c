@@ -20,8 +20,8 @@
 /* The best symbol so far for an address. */
 struct pick {
 	uint64_t value, size;
-	uint32_t name;   /* offset into the string table */
-	uint8_t rank;    /* 0: none; see rank_of() */
+	uint32_t name; /* offset into the string table */
+	uint8_t rank;  /* 0: none; see rank_of() */
 	uint16_t section;
 };
 

@@ -5,7 +5,7 @@
     on_pty.py STEP... -- COMMAND...
 
 Steps, each given up after 30 s:
-    expect:REGEX   wait for it in the output; its first group becomes $M for run:
+    expect:REGEX   wait for it in the output; its first group, if any, becomes $M for run:
     send:TEXT      type it (\\x03 and the like are understood)
     run:COMMAND    repeat the shell command until it succeeds
     end            wait for the command's end
@@ -53,7 +53,7 @@ class Terminal:
         def test():
             m = re.search(regex, self.rest, re.M)
             if m:
-                self.match = m.group(1) if m.groups() else m.group(0)
+                self.match = m.group(1) if m.groups() else self.match
                 self.rest = self.rest[m.end():]
             return m
 

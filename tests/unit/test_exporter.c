@@ -258,6 +258,7 @@ static void hold(struct fixture *x, struct held *h)
 	static const char fill[4096];
 	ssize_t n;
 
+	*h = (struct held){0};
 	fflush(stdout);
 	h->saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 100);
 	assert_int_equal(pipe2(h->pipe, O_CLOEXEC), 0);
@@ -437,6 +438,8 @@ static void a_reader_that_went_away_is_an_error_not_a_death(void **state)
 	struct fixture *x = *state;
 	struct held h;
 
+	x->job.close_fds = h.pipe; /* the child must not be the reader itself */
+	x->job.n_close_fds = 1;
 	hold(x, &h);
 	wait_until_held(exporter_pid(x->e));
 	close(h.pipe[0]);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * src_dwarf.c - functions, inlined calls, files and lines from DWARF, by libdw.
+ *
+ * One pass over the units. A unit whose ranges hold a wanted address has its
+ * tree walked once (dwarf_tree.c) and its line table read once, whatever the
+ * number of addresses. Several units may claim the same range (functions that
+ * the linker folded): the first one with a function there has the address for
+ * itself, so that chains of inlined calls never mix. What DWARF does not cover is
+ * left to the symbol table.
+ */
+#include "symbolize/debugfile.h"
+#include "symbolize/dwarf_tree.h"
+#include "symbolize/source.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dwarf_file {
+	Elf *elf, *alt_elf;
+	Dwarf *dbg, *alt;
+};
+
+static void file_close(struct dwarf_file *f)
+{
+	if (f->dbg)
+		dwarf_end(f->dbg);
+	if (f->alt)
+		dwarf_end(f->alt);
+	if (f->alt_elf)
+		elf_end(f->alt_elf);
+	if (f->elf)
+		elf_end(f->elf);
+	*f = (struct dwarf_file){0};
+}
+
+static Dwarf *open_one(int fd, Elf **elf)
+{
+	*elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	return *elf && elf_kind(*elf) == ELF_K_ELF ? dwarf_begin_elf(*elf, DWARF_C_READ, NULL) : NULL;
+}
+
+/* True if @fd has units to read. Otherwise there is nothing to close. */
+static bool file_open(struct dwarf_file *f, int fd, int alt_fd)
+{
+	Dwarf_CU *first = NULL;
+
+	*f = (struct dwarf_file){0};
+	if (fd < 0)
+		return false;
+	f->dbg = open_one(fd, &f->elf);
+	if (f->dbg && alt_fd >= 0) {
+		f->alt = open_one(alt_fd, &f->alt_elf);
+		if (f->alt)
+			dwarf_setalt(f->dbg, f->alt);
+	}
+	if (f->dbg && !dwarf_get_units(f->dbg, NULL, &first, NULL, NULL, NULL, NULL))
+		return true;
+	file_close(f);
+	return false;
+}
+
+/* Wanted addresses, not done yet, in the ranges of @cu. */
+static uint32_t claim(struct source_module *m, Dwarf_Die *cu, struct dwarf_hit *hits)
+{
+	Dwarf_Addr base, start, end;
+	ptrdiff_t next = 0;
+	uint32_t n = 0, i;
+	bool sorted = true;
+
+	while ((next = dwarf_ranges(cu, next, &base, &start, &end)) > 0) {
+		if (!source_in_code(m->mod, start))
+			continue;
+		for (i = source_lower_bound(m, start); i < m->n_addrs && m->addrs[i].vaddr < end; i++) {
+			if (m->addrs[i].done || m->addrs[i].claimed)
+				continue;
+			m->addrs[i].claimed = true;
+			sorted = sorted && (!n || hits[n - 1].addr < &m->addrs[i]);
+			hits[n++] = (struct dwarf_hit){.addr = &m->addrs[i], .scope = DWARF_NO_SCOPE};
+		}
+	}
+	for (i = 0; i < n; i++)
+		hits[i].addr->claimed = false;
+	if (!sorted)
+		qsort(hits, n, sizeof(*hits), dwarf_hit_compare);
+	return n;
+}
+
+/* File and line of a location: of the line table, or of a call. */
+struct place {
+	const char *file;
+	int line;
+};
+
+static struct place table_place(Dwarf_Die *cu, uint64_t vaddr)
+{
+	struct place p = {NULL, 0};
+	Dwarf_Line *line = dwarf_getsrc_die(cu, vaddr);
+
+	if (!line || dwarf_lineno(line, &p.line) || p.line <= 0)
+		return (struct place){NULL, 0};
+	p.file = dwarf_linesrc(line, NULL, NULL);
+	return p;
+}
+
+static struct place call_place(Dwarf_Die *cu, Dwarf_Die *inlined)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Files *files;
+	Dwarf_Word file = 0, line = 0;
+	struct place p = {NULL, 0};
+	size_t n;
+
+	if (!dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attr), &line) && line <= INT32_MAX)
+		p.line = (int)line;
+	if (!dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attr), &file) &&
+	    !dwarf_getsrcfiles(cu, &files, &n) && file < n)
+		p.file = dwarf_filesrc(files, file, NULL, NULL);
+	return p;
+}
+
+static int put_place(struct names *names, struct names_frame *f, const struct place *p)
+{
+	f->line = p->line > 0 ? (uint32_t)p->line : 0;
+	f->file = 0;
+	return p->file ? strtab_put(&names->strings, p->file, &f->file) : 0;
+}
+
+/*
+ * The frames of one address, innermost first: each is at the place where the
+ * next inner one was called. Without @inlines only the outermost. More than
+ * NAMES_MAX_INLINE: inner frames stay, and the function that has the code.
+ */
+static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct names *names, bool inlines)
+{
+	struct names_frame frames[NAMES_MAX_INLINE], f;
+	struct place place = table_place(t->cu, hit->addr->vaddr);
+	uint32_t scope, n = 0;
+	int err;
+
+	for (scope = hit->scope; scope != DWARF_NO_SCOPE; scope = t->scopes[scope].outer) {
+		struct dwarf_scope *s = &t->scopes[scope];
+		bool outermost = s->outer == DWARF_NO_SCOPE;
+
+		err = dwarf_tree_name(t, scope, names, &f);
+		if (!err)
+			err = put_place(names, &f, &place);
+		if (err)
+			return err;
+		if (f.function && (inlines || outermost)) {
+			if (n == NAMES_MAX_INLINE && outermost)
+				n--;
+			if (n < NAMES_MAX_INLINE)
+				frames[n++] = f;
+		}
+		if (!outermost)
+			place = call_place(t->cu, &s->die);
+	}
+	if (!n)
+		return 0;
+	err = names_set(names, hit->addr->location, NAMES_DWARF, frames, n);
+	hit->addr->done = !err;
+	return err;
+}
+
+/* Code without a function (assembly): the line is kept for the symbol table to complete. */
+static int keep_line(struct dwarf_tree *t, const struct dwarf_hit *hit, struct names *names)
+{
+	struct place place;
+	struct names_frame f;
+	int err;
+
+	if (hit->addr->line)
+		return 0;
+	place = table_place(t->cu, hit->addr->vaddr);
+	err = put_place(names, &f, &place);
+	hit->addr->file = f.file;
+	hit->addr->line = f.line;
+	return err;
+}
+
+static int resolve_unit(struct source_module *m, Dwarf_Die *cu, struct dwarf_hit *hits, struct names *names,
+			bool inlines)
+{
+	struct dwarf_tree tree;
+	uint32_t n = claim(m, cu, hits), i;
+	int err;
+
+	if (!n)
+		return 0;
+	dwarf_tree_init(&tree, cu, m->mod, hits, n);
+	err = dwarf_tree_walk(&tree);
+	for (i = 0; i < n && !err; i++) {
+		if (hits[i].scope != DWARF_NO_SCOPE)
+			err = set_frames(&tree, &hits[i], names, inlines);
+		if (!err && !hits[i].addr->done)
+			err = keep_line(&tree, &hits[i], names);
+	}
+	dwarf_tree_release(&tree);
+	return err;
+}
+
+static int resolve_file(struct source_module *m, Dwarf *dbg, struct names *names, bool inlines)
+{
+	struct dwarf_hit *hits = malloc(m->n_addrs * sizeof(*hits));
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+	int err = 0;
+
+	if (!hits)
+		return -ENOMEM;
+	while (!err && !dwarf_get_units(dbg, cu, &cu, NULL, &type, &die, NULL))
+		if (type == DW_UT_compile || type == DW_UT_skeleton)
+			err = resolve_unit(m, &die, hits, names, inlines);
+	free(hits);
+	return err;
+}
+
+static int dwarf_resolve(struct source_module *m, struct names *names, bool inlines)
+{
+	struct dwarf_file file;
+	int err;
+
+	if (!m->n_addrs)
+		return 0;
+	elf_version(EV_CURRENT);
+	if (!file_open(&file, m->mod->fd, m->alt_fd) && !file_open(&file, m->debug_fd, m->alt_fd))
+		return 0;
+	if (m->missing == NAMES_STRIPPED)
+		m->missing = NAMES_NO_SYMBOL;
+	err = resolve_file(m, file.dbg, names, inlines);
+	file_close(&file);
+	return err;
+}
+
+static bool dwarf_applies(const struct profile_module *mod)
+{
+	return mod->kind == MODULE_FILE;
+}
+
+static void dwarf_prepare(struct source_module *m)
+{
+	debugfile_find(m->mod, m->path, &m->debug_fd, &m->alt_fd);
+}
+
+const struct source source_dwarf = {
+	.name = "DWARF",
+	.inlines_and_lines = true,
+	.applies = dwarf_applies,
+	.prepare = dwarf_prepare,
+	.resolve = dwarf_resolve,
+};
