@@ -54,24 +54,20 @@ static unsigned terminal_columns(void)
 	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
+/* functions_print() says what of the profile is shown; before it, which profile, and over what time. */
 static int print_functions(const struct options *opt, const struct pprof *p, const struct functions *f,
 			   const char *file, struct buf *out)
 {
-	char type[NAME_SHOWN + 1], unit[NAME_SHOWN + 1], sum[64], seconds[64];
+	char time[64];
 	int err;
 
-	shown(p, p->types[f->type].type, type);
-	shown(p, p->types[f->type].unit, unit);
-	functions_format_value(f->sum, unit, sum, sizeof(sum));
-	(void)buf_printf(out, "%s: %s %s", file, type, sum);
+	(void)buf_put_str(out, strcmp(file, "-") == 0 ? "standard input" : file);
 	if (p->duration_nanos > 0) {
-		functions_format_value(p->duration_nanos, "nanoseconds", seconds, sizeof(seconds));
-		(void)buf_printf(out, " in %s", seconds);
+		functions_format_value(p->duration_nanos, "nanoseconds", time, sizeof(time));
+		(void)buf_printf(out, ", profiled for %s", time);
 	}
 	(void)buf_put_str(out, "\n");
 	err = functions_print(f, p, opt->top, terminal_columns(), out);
-	if (err == 0 && opt->top > 0 && f->n > opt->top)
-		(void)buf_printf(out, "and %u more; --top 0 shows all\n", f->n - opt->top);
 	return err < 0 ? err : out->error;
 }
 
@@ -120,7 +116,10 @@ int cmd_report(struct options *opt, struct launch *l)
 	}
 	err = pprof_read_file(file, &p, why, sizeof(why));
 	if (err < 0) {
-		fprintf(stderr, "ddprof: cannot read '%s': %s\n", file, why[0] ? why : strerror(-err));
+		if (why[0])
+			fprintf(stderr, "ddprof: %s\n", why);
+		else
+			fprintf(stderr, "ddprof: cannot read '%s': %s\n", file, strerror(-err));
 		return EXIT_FAIL;
 	}
 	code = report(opt, p, file);

@@ -51,6 +51,16 @@ static void profile(struct session *s)
 		session_loop(s); /* nothing is profiled any more; the program may take its time */
 }
 
+/* No process to hold the program in: become it. */
+static int run_alone(struct session *s, int err)
+{
+	log_warn("'%s' runs without being profiled: no process for it: %s", s->program, strerror(-err));
+	err = launch_exec(s->launch, s->opt->argv);
+	log_error("cannot run '%s': %s", s->opt->argv[0], strerror(-err));
+	session_release(s);
+	return launch_exec_status(err);
+}
+
 int cmd_run(struct options *opt, struct launch *l)
 {
 	struct session s;
@@ -63,11 +73,8 @@ int cmd_run(struct options *opt, struct launch *l)
 		return EXIT_REFUSED;
 	}
 	err = launch_fork(l, opt->argv);
-	if (err) {
-		log_error("cannot start '%s': %s", opt->argv[0], strerror(-err));
-		session_release(&s);
-		return EXIT_REFUSED;
-	}
+	if (err)
+		return run_alone(&s, err);
 	s.pid = launch_pid(l);
 	open_events(&s);
 	if (s.collector && session_open_sink(&s, s.pid)) {

@@ -35,6 +35,12 @@ int launch_fork(struct launch *l, char *const argv[]);
 pid_t launch_pid(const struct launch *l);
 
 /*
+ * Become the program, with everything given back that launch_prepare() changed:
+ * when no process can be had to hold. Returns only when it cannot be executed: -errno.
+ */
+int launch_exec(const struct launch *l, char *const argv[]);
+
+/*
  * Let it exec. 0, or the exec's -errno (then the child is gone and reaped;
  * launch_exec_status() is what a shell would return: 126 or 127).
  */

@@ -115,13 +115,8 @@ void launch_fix_underscore(const char *program)
 	}
 }
 
-void launch_child(const struct launch *l, int go_fd, int exec_fd, char *const argv[])
+int launch_exec(const struct launch *l, char *const argv[])
 {
-	int err;
-	char go;
-
-	/* One byte, or the end of file of a parent that is gone: the program runs in any case. */
-	(void)io_read_full(go_fd, &go, 1);
 	restore_limits(l);
 	if (l->death_signal)
 		(void)prctl(PR_SET_PDEATHSIG, l->death_signal);
@@ -132,7 +127,17 @@ void launch_child(const struct launch *l, int go_fd, int exec_fd, char *const ar
 	restore_timers(l);
 	launch_set_mask(l->mask);
 	execvp(argv[0], argv);
-	err = -launch_exec_error(argv[0], -errno);
+	return launch_exec_error(argv[0], -errno);
+}
+
+void launch_child(const struct launch *l, int go_fd, int exec_fd, char *const argv[])
+{
+	int err;
+	char go;
+
+	/* One byte, or the end of file of a parent that is gone: the program runs in any case. */
+	(void)io_read_full(go_fd, &go, 1);
+	err = -launch_exec(l, argv);
 	(void)io_write_all(exec_fd, &err, sizeof(err));
 	_exit(launch_exec_status(-err));
 }

@@ -440,7 +440,8 @@ static size_t vdso_size(const uint8_t *image)
 /* Ours is everyone's: the kernel has one for each word size. */
 static struct module *get_vdso(struct modules *ms)
 {
-	const uint8_t *image = (const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
+	const uint8_t *image =
+		(const uint8_t *)getauxval(AT_SYSINFO_EHDR); /* NOLINT(performance-no-int-to-ptr) */
 
 	if (!ms->vdso)
 		ms->vdso = modules_add_image(ms, "[vdso]", image, image ? vdso_size(image) : 0);

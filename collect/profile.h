@@ -76,9 +76,9 @@ struct profile_module {
  * @start is where the first process seen had it.
  */
 struct profile_mapping {
-	uint32_t module; /* index into modules */
+	uint32_t module;       /* index into modules */
 	uint64_t start, limit; /* addresses; limit is exclusive */
-	uint64_t off; /* file offset of start (address itself for MODULE_KERNEL and MODULE_ANON) */
+	uint64_t off;          /* file offset of start (address itself for MODULE_KERNEL and MODULE_ANON) */
 };
 
 /*
@@ -92,7 +92,8 @@ struct profile_location {
 };
 
 /* The address pprof shows: inside its mapping. Not for synthetic frames. */
-static inline uint64_t profile_location_address(const struct profile_mapping *m, const struct profile_location *l)
+static inline uint64_t profile_location_address(const struct profile_mapping *m,
+						const struct profile_location *l)
 {
 	return m->start + (l->off - m->off);
 }
@@ -129,18 +130,18 @@ enum unwind_end; /* collect/unwind_end.h */
 
 /* How far the window can be trusted. CPU times in nanoseconds. */
 struct profile_quality {
-	uint64_t samples;        /* records taken in, user or kernel */
-	uint64_t user_samples;   /* those with a user stack to unwind */
-	uint64_t complete;       /* user stacks that reached a proven end */
-	uint64_t truncated;      /* user stacks that ran out of stack copy or frames */
-	uint64_t ends[32];       /* user stacks by enum unwind_end */
-	uint64_t lost;           /* samples the kernel says it dropped */
-	uint64_t lost_sideband;  /* mmap, comm, fork, exit records dropped */
-	uint64_t throttled;      /* times the kernel throttled an event */
-	uint64_t overflow;       /* samples whose stack did not fit the tables */
-	uint64_t sampled_cpu_ns; /* period x samples */
-	uint64_t lost_cpu_ns;    /* period x lost */
-	uint64_t event_cpu_ns;   /* the CPU clock events' own count */
+	uint64_t samples;          /* records taken in, user or kernel */
+	uint64_t user_samples;     /* those with a user stack to unwind */
+	uint64_t complete;         /* user stacks that reached a proven end */
+	uint64_t truncated;        /* user stacks that ran out of stack copy or frames */
+	uint64_t ends[32];         /* user stacks by enum unwind_end */
+	uint64_t lost;             /* samples the kernel says it dropped */
+	uint64_t lost_sideband;    /* mmap, comm, fork, exit records dropped */
+	uint64_t throttled;        /* times the kernel throttled an event */
+	uint64_t overflow;         /* samples whose stack did not fit the tables */
+	uint64_t sampled_cpu_ns;   /* period x samples */
+	uint64_t lost_cpu_ns;      /* period x lost */
+	uint64_t event_cpu_ns;     /* the CPU clock events' own count */
 	uint64_t kernel_denied_ns; /* of event - sampled - lost: kernel time we may not sample */
 	uint64_t unsampled_ns;     /* of event - sampled - lost: the rest (short-lived tasks) */
 	uint64_t rusage_cpu_ns;    /* user + system time of the tree by the kernel's accounting; 0: unknown */
@@ -161,11 +162,11 @@ struct profile {
 
 	struct profile_type types[PROFILE_MAX_TYPES];
 	uint32_t n_types;
-	uint32_t default_type;       /* index */
+	uint32_t default_type; /* index */
 	struct profile_type period_type;
-	int64_t period;              /* in period_type's unit */
+	int64_t period; /* in period_type's unit */
 
-	uint32_t *frames;            /* location ids, leaf first, pointed into by stacks */
+	uint32_t *frames; /* location ids, leaf first, pointed into by stacks */
 	uint32_t n_frames, cap_frames;
 	struct profile_range *stacks;
 	uint32_t n_stacks, cap_stacks;
@@ -177,9 +178,9 @@ struct profile {
 	int64_t *values;
 	uint32_t n_samples, cap_samples;
 
-	uint64_t start_ns, end_ns;   /* Unix epoch */
-	uint64_t duration_ns;        /* by the monotonic clock */
-	uint64_t seq;                /* window number from 0 */
+	uint64_t start_ns, end_ns; /* Unix epoch */
+	uint64_t duration_ns;      /* by the monotonic clock */
+	uint64_t seq;              /* window number from 0 */
 	struct profile_quality quality;
 
 	/* private to profile.c */
@@ -199,7 +200,7 @@ uint32_t profile_add_type(struct profile *p, const char *name, const char *unit)
 uint32_t profile_add_module(struct profile *p, const struct profile_module *m); /* always new; copies *m */
 uint32_t profile_mapping(struct profile *p, uint32_t module, uint64_t start, uint64_t limit, uint64_t off);
 uint32_t profile_location(struct profile *p, uint32_t mapping, uint64_t off);
-uint32_t profile_synthetic(struct profile *p, const char *name); /* a location */
+uint32_t profile_synthetic(struct profile *p, const char *name);                  /* a location */
 uint32_t profile_stack(struct profile *p, const uint32_t *locations, uint32_t n); /* leaf first */
 uint32_t profile_labelset(struct profile *p, const struct profile_label *labels, uint32_t n);
 

@@ -431,37 +431,36 @@ static enum unwind_end step_without_cfi(struct walk *w, const struct mapping *ma
 	return step_frame_pointer(w, reason);
 }
 
-static inline enum unwind_end step(struct walk *w, const struct mapping *map, uint64_t pc)
+static inline enum unwind_end step(struct walk *w, struct unwind_frame *frame)
 {
-	enum unwind_end end;
 	const struct row *row;
 
-	if (!map)
-		return step_without_cfi(w, map);
-	row = row_at(w, map, pc);
+	if (!frame->map)
+		return step_without_cfi(w, frame->map);
+	row = row_at(w, frame->map, frame->pc);
 	switch (row->kind) {
 	case ROW_CFI:
-		end = step_row(w, row);
-		break;
+		return step_row(w, row);
 	case ROW_FULL:
-		end = step_full(w, map, pc);
-		break;
+		/* The kernel, not a call, made a trampoline the return address: its name is that of pc
+		 * itself. */
+		if (row->signal && !w->exact && w->regs[regs_arch.pc] < frame->map->end)
+			return step_full(w, frame->map, frame->pc++);
+		return step_full(w, frame->map, frame->pc);
 	case ROW_END_CFI:
 		return UNWIND_COMPLETE_CFI;
 	case ROW_END_ENTRY:
 		return UNWIND_COMPLETE_ENTRY;
 	case ROW_NONE:
-		return step_without_cfi(w, map);
+		return step_without_cfi(w, frame->map);
 	default:
 		return UNWIND_END_BAD_CFI;
 	}
-	return end;
 }
 
 uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
 		     struct unwind_frame *frames, uint32_t max, enum unwind_end *end)
 {
-	const struct mapping *map;
 	enum unwind_end stop = GO_ON;
 	uint32_t n = 0;
 	struct walk w;
@@ -484,9 +483,8 @@ uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_
 			break;
 		}
 		pc = w.regs[regs_arch.pc] - (w.exact ? 0 : 1);
-		map = maps_find(maps, pc);
-		frames[n++] = (struct unwind_frame){pc, map};
-		stop = step(&w, map, pc);
+		frames[n] = (struct unwind_frame){pc, maps_find(maps, pc)};
+		stop = step(&w, &frames[n++]);
 	}
 	*end = stop;
 	return n;

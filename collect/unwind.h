@@ -27,8 +27,8 @@ struct unwind_sample {
 };
 
 struct unwind_frame {
-	uint64_t pc;            /* lookup address: exact for the innermost frame and below a signal
-				   frame, return address - 1 for callers */
+	uint64_t pc;            /* lookup address: exact for the innermost frame, a signal trampoline
+				   and the frame below it; return address - 1 for callers */
 	const struct mapping *map; /* NULL: in no mapping (the last frame, or an interrupted one) */
 };
 

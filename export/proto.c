@@ -11,13 +11,19 @@
 
 void proto_put_varint(struct buf *b, uint64_t v)
 {
-	uint8_t bytes[VARINT_MAX];
+	uint8_t own[VARINT_MAX], *bytes = own;
 	size_t n = 0;
 
+	/* straight into the buffer where there is room: most of a profile is small numbers */
+	if (b->cap - b->len >= VARINT_MAX)
+		bytes = b->data + b->len;
 	for (; v >= 0x80; v >>= 7)
 		bytes[n++] = (uint8_t)(v | 0x80);
 	bytes[n++] = (uint8_t)v;
-	buf_put(b, bytes, n);
+	if (bytes == own)
+		buf_put(b, own, n);
+	else
+		b->len += n;
 }
 
 static void put_tag(struct buf *b, uint32_t field, enum proto_wire wire)

@@ -317,6 +317,7 @@ static int name_scope(struct dwarf_tree *t, struct dwarf_scope *s, struct names 
 		linkage = attr_string(&s->die, DW_AT_MIPS_linkage_name);
 	name = dwarf_diename(&s->die);
 	if (linkage && *linkage) {
+		s->linkage = true;
 		err = source_symbol_name(names, linkage, strlen(linkage), &f);
 	} else if (name && *name) {
 		err = strtab_put(&names->strings, name, &f.system_name);
@@ -342,4 +343,11 @@ int dwarf_tree_name(struct dwarf_tree *t, uint32_t scope, struct names *names, s
 	*f = (struct names_frame){
 		.function = s->function, .system_name = s->system_name, .start_line = s->start_line};
 	return err;
+}
+
+bool dwarf_tree_wants_symbol(const struct dwarf_tree *t, uint32_t scope)
+{
+	while (t->scopes[scope].outer != DWARF_NO_SCOPE)
+		scope = t->scopes[scope].outer;
+	return t->qualify && !t->scopes[scope].linkage;
 }

@@ -25,7 +25,8 @@ struct dwarf_hit {
 struct dwarf_scope {
 	Dwarf_Die die;
 	uint32_t outer;
-	bool named; /* the rest is set */
+	bool named;   /* the rest is set */
+	bool linkage; /* system_name is the linker's */
 	uint32_t function, system_name, start_line;
 };
 
@@ -65,5 +66,12 @@ int dwarf_tree_walk(struct dwarf_tree *t);
  * where DWARF does not say. 0, -ENOMEM or -E2BIG from @names.
  */
 int dwarf_tree_name(struct dwarf_tree *t, uint32_t scope, struct names *names, struct names_frame *f);
+
+/*
+ * True if the function around @scope, once named, is one whose linkage name
+ * DWARF leaves out (clang -g1 does) although its language mangles names: then
+ * the symbol table knows more.
+ */
+bool dwarf_tree_wants_symbol(const struct dwarf_tree *t, uint32_t scope);
 
 #endif

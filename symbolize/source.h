@@ -19,6 +19,8 @@ struct source_addr {
 	uint32_t file;     /* string id in names; line known although the function is not (assembly), */
 	uint32_t line;     /* for a later source to complete; 0: unknown */
 	bool done;         /* has its final answer */
+	bool wants_symbol; /* done, but a mangled name from a symbol table is better for its outermost frame
+			    */
 	bool claimed;      /* for a source's own bookkeeping; false between calls */
 };
 

@@ -101,9 +101,9 @@ static struct place table_place(Dwarf_Die *cu, uint64_t vaddr)
 	struct place p = {NULL, 0};
 	Dwarf_Line *line = dwarf_getsrc_die(cu, vaddr);
 
-	if (!line || dwarf_lineno(line, &p.line) || p.line <= 0)
-		return (struct place){NULL, 0};
-	p.file = dwarf_linesrc(line, NULL, NULL);
+	/* Line 0 (code of the compiler's own making) still tells the file. */
+	if (line && !dwarf_lineno(line, &p.line))
+		p.file = dwarf_linesrc(line, NULL, NULL);
 	return p;
 }
 
@@ -164,6 +164,7 @@ static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct 
 		return 0;
 	err = names_set(names, hit->addr->location, NAMES_DWARF, frames, n);
 	hit->addr->done = !err;
+	hit->addr->wants_symbol = dwarf_tree_wants_symbol(t, hit->scope);
 	return err;
 }
 

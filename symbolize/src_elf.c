@@ -141,18 +141,41 @@ static bool reaches(const struct symbols *s, const struct pick *p, uint64_t vadd
 	return vaddr >= sh->sh_addr && vaddr - sh->sh_addr < sh->sh_size;
 }
 
-static int set_name(struct symbols *s, struct names *names, struct source_addr *a, const struct pick *p)
+/* Length without the version: "memcpy@@GLIBC_2.14". */
+static size_t name_length(const char *name)
 {
-	const char *name = s->strings + p->name, *version;
-	struct names_frame f = {.file = a->file, .line = a->line};
 	size_t len = strnlen(name, STRTAB_STR_MAX);
+	const char *version = memchr(name + 1, '@', len - 1);
+
+	return version ? (size_t)(version - name) : len;
+}
+
+/* DWARF has named the location, without the linker's name for its function. */
+static int refine_name(struct symbols *s, struct names *names, struct source_addr *a, const struct pick *p)
+{
+	const struct names_location *l = &names->locations[a->location];
+	const char *name = s->strings + p->name;
+	struct names_frame f = {0};
 	int err;
 
-	/* "memcpy@@GLIBC_2.14" */
-	version = memchr(name + 1, '@', len - 1);
-	if (version)
-		len = (size_t)(version - name);
-	err = source_symbol_name(names, name, len, &f);
+	if (!l->n || !is_function(p->rank) || (strncmp(name, "_Z", 2) && strncmp(name, "_R", 2)))
+		return 0;
+	err = source_symbol_name(names, name, name_length(name), &f);
+	if (err)
+		return err;
+	names->frames[l->first + l->n - 1].function = f.function;
+	names->frames[l->first + l->n - 1].system_name = f.system_name;
+	a->wants_symbol = false;
+	return 0;
+}
+
+static int set_name(struct symbols *s, struct names *names, struct source_addr *a, const struct pick *p)
+{
+	const char *name = s->strings + p->name;
+	struct names_frame f = {.file = a->file, .line = a->line};
+	int err;
+
+	err = source_symbol_name(names, name, name_length(name), &f);
 	if (!err)
 		err = names_set(names, a->location, a->line ? NAMES_DWARF : NAMES_SYMBOL, &f, 1);
 	a->done = !err;
@@ -170,10 +193,12 @@ static int set_names(struct symbols *s, struct names *names)
 		a = &s->m->addrs[i];
 		if (s->before[i].rank)
 			near = s->before[i];
-		if (a->done)
-			continue;
 		err = 0;
-		if (s->covering[i].rank)
+		if (a->done && a->wants_symbol)
+			err = refine_name(s, names, a, &s->covering[i]);
+		else if (a->done)
+			continue;
+		else if (s->covering[i].rank)
 			err = set_name(s, names, a, &s->covering[i]);
 		else if (reaches(s, &near, a->vaddr))
 			err = set_name(s, names, a, &near);
@@ -240,7 +265,7 @@ static bool all_done(const struct source_module *m)
 	uint32_t i;
 
 	for (i = 0; i < m->n_addrs; i++)
-		if (!m->addrs[i].done)
+		if (!m->addrs[i].done || m->addrs[i].wants_symbol)
 			return false;
 	return true;
 }

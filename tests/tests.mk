@@ -20,9 +20,9 @@ $(BUILD)/tests/targets/demo: tests/targets/demo.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
 
-$(TRUTH_BIN): tests/truth/unwind_libdw.c $(BUILD)/libddprof.a
+$(TRUTH_BIN): $(wildcard tests/truth/*.c tests/truth/*.h) $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS)
 
 .PHONY: run deps-build deps-test
 deps-build:

@@ -10,50 +10,24 @@
  * A frame that we do not have counts as unequal. Where libdwfl itself reports
  * an error and we go on, what we found beyond is counted apart: no verdict.
  */
-#include "base/buf.h"
+#include "stacks.h"
+
 #include "base/io.h"
-#include "collect/record.h"
 #include "collect/regs.h"
-#include "collect/ring.h"
-#include "collect/unwind.h"
 
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_FRAMES   4096
 #define MAX_GROUPS   64
 #define SHOWN_GROUPS 12
-
-enum event_kind { EVENT_MAP, EVENT_EXEC, EVENT_SAMPLE };
-
-/* What is kept of a record; stored back to back, each padded to 8 bytes. */
-struct event {
-	uint32_t kind, len; /* len: of what follows this header */
-};
-
-struct event_map {
-	uint64_t start, end, pgoff, ino, ino_generation;
-	uint32_t maj, min;
-	char path[]; /* with its NUL */
-};
-
-struct event_sample {
-	uint64_t regs[REGS_MAX];
-	uint8_t stack[];
-};
 
 static struct {
 	uint64_t samples, hz;
@@ -61,253 +35,7 @@ static struct {
 	double min_equal, min_complete;
 } opt = {2000, 999, NULL, NULL, 99.5, 98};
 
-static struct buf store;
-static uint64_t n_stored, n_lost;
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "unwind_libdw: %s: %s\n", what, strerror(err));
-	exit(2);
-}
-
-/* ---- recording ---- */
-
-static void keep(enum event_kind kind, const void *a, size_t a_len, const void *b, size_t b_len)
-{
-	static const uint8_t zeros[8];
-	struct event e = {kind, (uint32_t)((a_len + b_len + 7) & ~(size_t)7)};
-
-	buf_put(&store, &e, sizeof(e));
-	buf_put(&store, a, a_len);
-	buf_put(&store, b, b_len);
-	buf_put(&store, zeros, e.len - a_len - b_len);
-	if (store.error)
-		die("keeping samples", -store.error);
-}
-
-static void keep_record(const struct record *r)
-{
-	uint64_t regs[REGS_MAX] = {0};
-
-	if (r->kind == RECORD_MMAP) {
-		struct event_map m = {r->u.mmap.start, r->u.mmap.start + r->u.mmap.len, r->u.mmap.pgoff,
-				      r->u.mmap.ino,   r->u.mmap.ino_generation,        r->u.mmap.maj,
-				      r->u.mmap.min};
-
-		keep(EVENT_MAP, &m, sizeof(m), r->u.mmap.path, strlen(r->u.mmap.path) + 1);
-	} else if (r->kind == RECORD_COMM && r->u.comm.exec) {
-		keep(EVENT_EXEC, NULL, 0, NULL, 0);
-	} else if (r->kind == RECORD_LOST) {
-		n_lost += r->u.lost.lost;
-	} else if (r->kind == RECORD_SAMPLE && r->u.sample.regs && r->u.sample.abi == regs_arch.perf_abi &&
-		   n_stored < opt.samples && regs_from_perf(r->u.sample.regs, r->u.sample.n_regs, regs)) {
-		keep(EVENT_SAMPLE, regs, sizeof(regs), r->u.sample.stack, r->u.sample.stack_size);
-		n_stored++;
-	}
-}
-
-static void drain(struct ring *ring, const struct record_layout *layout)
-{
-	static uint64_t scratch[RING_RECORD_MAX / 8];
-	struct perf_event_header hdr;
-	struct record rec;
-
-	ring_mark(ring);
-	while (ring_peek(ring, &hdr) > 0) {
-		if (!record_decode(ring_record(ring, scratch), layout, &rec))
-			keep_record(&rec);
-		ring_consume(ring);
-	}
-}
-
-static pid_t start_held(char **argv, int *go)
-{
-	int p[2];
-	pid_t pid;
-	char c;
-
-	if (pipe(p))
-		die("pipe", errno);
-	pid = fork();
-	if (pid < 0)
-		die("fork", errno);
-	if (!pid) {
-		setpgid(0, 0);
-		close(p[1]);
-		if (read(p[0], &c, 1) == 1) {
-			close(p[0]);
-			execvp(argv[0], argv);
-			fprintf(stderr, "unwind_libdw: '%s': %s\n", argv[0], strerror(errno));
-		}
-		_exit(127);
-	}
-	setpgid(pid, pid);
-	close(p[0]);
-	*go = p[1];
-	return pid;
-}
-
-static int open_event(pid_t pid, struct ring **ring)
-{
-	struct perf_event_attr a = {.size = sizeof(a), .type = PERF_TYPE_SOFTWARE};
-	size_t pages;
-	int fd;
-
-	a.config = PERF_COUNT_SW_TASK_CLOCK;
-	a.freq = 1;
-	a.sample_freq = opt.hz;
-	a.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-	a.sample_regs_user = regs_arch.perf_mask;
-	a.sample_stack_user = 65528 - 512; /* room for the rest of the record */
-	a.disabled = a.enable_on_exec = a.exclude_kernel = a.exclude_hv = 1;
-	a.mmap = a.mmap2 = a.comm = a.comm_exec = a.sample_id_all = 1;
-	a.wakeup_events = 1;
-	fd = (int)syscall(SYS_perf_event_open, &a, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		die("perf_event_open", errno);
-	for (pages = 1024; pages >= 32; pages /= 2)
-		if (!ring_new(ring, fd, pages))
-			return fd;
-	die("mmap of the ring", errno);
-	return -1;
-}
-
-static void record(char **argv)
-{
-	struct record_layout layout = {PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER |
-					       PERF_SAMPLE_STACK_USER,
-				       (unsigned)__builtin_popcountll(regs_arch.perf_mask)};
-	struct ring *ring = NULL;
-	int go, fd, status = 0;
-	pid_t pid = start_held(argv, &go);
-	struct pollfd p;
-	bool running = true;
-
-	fd = open_event(pid, &ring);
-	if (write(go, "x", 1) != 1)
-		die("starting the command", errno);
-	close(go);
-	p = (struct pollfd){.fd = fd, .events = POLLIN};
-	while (running && n_stored < opt.samples) {
-		poll(&p, 1, 100);
-		running = waitpid(pid, &status, WNOHANG) == 0;
-		drain(ring, &layout);
-	}
-	kill(-pid, SIGKILL); /* the command's group, and what it left behind */
-	if (running)
-		waitpid(pid, &status, 0);
-	else if (WIFEXITED(status) && WEXITSTATUS(status))
-		fprintf(stderr, "unwind_libdw: the command returned %d\n", WEXITSTATUS(status));
-	ring_free(ring);
-	close(fd);
-}
-
-static void save(void)
-{
-	FILE *f = fopen(opt.out, "wbe");
-
-	if (!f || fwrite(store.data, 1, store.len, f) != store.len || fclose(f))
-		die(opt.out, errno);
-}
-
-/* A store is made by this program, but may have been cut off. */
-static void load(void)
-{
-	size_t at = 0;
-	struct event e;
-	int err = io_read_file(AT_FDCWD, opt.in, &store);
-
-	if (err)
-		die(opt.in, -err);
-	while (store.len - at >= sizeof(e)) {
-		memcpy(&e, store.data + at, sizeof(e));
-		if (e.len > store.len - at - sizeof(e) || e.len % 8)
-			break;
-		at += sizeof(e) + e.len;
-		n_stored += e.kind == EVENT_SAMPLE;
-	}
-	store.len = at;
-}
-
-/* ---- replaying ---- */
-
-struct replay {
-	struct profile profile;
-	struct modules *modules;
-	struct unwinder *unwinder;
-	struct maps *maps;
-	uint64_t generation; /* of maps: one up at each change */
-};
-
-static void replay_init(struct replay *r)
-{
-	int err;
-
-	memset(r, 0, sizeof(*r));
-	err = profile_init(&r->profile);
-	if (!err)
-		err = modules_new(&r->modules, &r->profile, 1024);
-	if (!err)
-		err = unwinder_new(&r->unwinder, r->modules);
-	r->maps = maps_new();
-	if (err || !r->maps)
-		die("setting up", -err);
-}
-
-static void replay_release(struct replay *r)
-{
-	maps_unref(r->maps);
-	unwinder_free(r->unwinder);
-	modules_free(r->modules);
-	profile_release(&r->profile);
-}
-
-static void replay_map(struct replay *r, const struct event_map *m)
-{
-	struct module_ident id = {m->maj, m->min, m->ino, m->ino_generation};
-	struct mapping map = {m->start, m->end, m->pgoff, NULL, 0};
-
-	map.module = modules_get(r->modules, getpid(), m->path, &id, m->start, m->end);
-	if (!map.module)
-		die("modules", ENOMEM);
-	if (map.module->info->kind == MODULE_ANON)
-		map.pgoff = m->start;
-	else if (map.module->info->kind == MODULE_VDSO)
-		map.pgoff = 0;
-	(void)maps_insert(&r->maps, &map); /* the kernel's records are not empty */
-	r->generation++;
-}
-
-/* Calls @sample for each sample of the store, with the mappings of its time. */
-static void replay_all(struct replay *r,
-		       void (*sample)(struct replay *, const struct unwind_sample *, void *), void *arg)
-{
-	struct event e;
-	size_t at;
-
-	maps_unref(r->maps);
-	r->maps = maps_new();
-	if (!r->maps)
-		die("maps", ENOMEM);
-	r->generation++;
-	for (at = 0; at < store.len; at += sizeof(e) + e.len) {
-		const void *data = store.data + at + sizeof(e);
-
-		memcpy(&e, store.data + at, sizeof(e));
-		if (e.kind == EVENT_MAP) {
-			replay_map(r, data);
-		} else if (e.kind == EVENT_EXEC) {
-			maps_unref(r->maps);
-			r->maps = maps_new();
-			r->generation++;
-		} else if (e.kind == EVENT_SAMPLE) {
-			const struct event_sample *s = data;
-			struct unwind_sample u = {s->regs, s->stack, e.len - sizeof(*s)};
-
-			sample(r, &u, arg);
-		}
-	}
-}
+static struct stacks stacks;
 
 /* ---- our side, for its speed ---- */
 
@@ -339,7 +67,7 @@ static struct ours time_ours(struct replay *r)
 {
 	struct ours o = {0};
 
-	replay_all(r, walk_ours, &o);
+	replay_all(r, &stacks, walk_ours, &o);
 	return o;
 }
 
@@ -415,7 +143,7 @@ static void report_module(struct oracle *o, struct replay *r, const struct mappi
 	if (info->image) {
 		fd = memfd_create("vdso", MFD_CLOEXEC);
 		if (fd < 0 || io_write_all(fd, info->image, info->image_size))
-			die("copying the vdso", errno);
+			stacks_die("copying the vdso", errno);
 	} else {
 		fd = dup(info->fd);
 	}
@@ -462,7 +190,7 @@ static void walk_oracle(struct oracle *o, struct replay *r, const struct unwind_
 /* ---- comparing ---- */
 
 struct group {
-	char what[160];
+	char what[240];
 	uint64_t samples, frames;
 };
 
@@ -514,8 +242,9 @@ static void place(struct replay *r, const struct unwind_frame *f, char *out, siz
 static void explain(struct comparison *c, struct replay *r, const struct unwind_frame *f, uint32_t n,
 		    enum unwind_end end, uint32_t first, uint64_t wrong)
 {
-	char where[80] = "the first frame", what[160];
+	char where[80] = "the first frame", leaf[80], what[240];
 
+	place(r, &f[0], leaf, sizeof(leaf));
 	if (first)
 		place(r, &f[first - 1], where, sizeof(where));
 	if (first >= n)
@@ -598,11 +327,11 @@ static void print_groups(struct groups *g, bool frames)
 
 static int report(struct comparison *c, const struct ours *cold, const struct ours *warm)
 {
-	double complete = percent(warm->complete, n_stored), equal = percent(c->equal, c->compared);
+	double complete = percent(warm->complete, stacks.n), equal = percent(c->equal, c->compared);
 	uint32_t i;
 
-	printf("samples %" PRIu64 ", lost %" PRIu64 ", frames %" PRIu64 " (%.1f per stack)\n", n_stored,
-	       n_lost, warm->frames, n_stored ? (double)warm->frames / (double)n_stored : 0);
+	printf("samples %" PRIu64 ", lost %" PRIu64 ", frames %" PRIu64 " (%.1f per stack)\n", stacks.n,
+	       stacks.lost, warm->frames, stacks.n ? (double)warm->frames / (double)stacks.n : 0);
 	printf("complete %.3f %%\n", complete);
 	for (i = 0; i < UNWIND_END_COUNT; i++)
 		if (warm->ends[i])
@@ -618,7 +347,7 @@ static int report(struct comparison *c, const struct ours *cold, const struct ou
 		       (double)warm->ns / (double)warm->frames, (double)cold->ns / (double)cold->frames,
 		       (double)warm->warm_ns / (double)warm->frames,
 		       (double)c->oracle.ns / (double)c->oracle.frames);
-	return n_stored && complete >= opt.min_complete && equal >= opt.min_equal ? 0 : 1;
+	return stacks.n && complete >= opt.min_complete && equal >= opt.min_equal ? 0 : 1;
 }
 
 /* ---- */
@@ -669,20 +398,20 @@ int main(int argc, char **argv)
 	int rc;
 
 	parse_options(argc, argv);
-	buf_init(&store, (size_t)4 << 30);
+	stacks_init(&stacks);
 	if (opt.in)
-		load();
+		stacks_load(&stacks, opt.in);
 	else
-		record(argv + optind);
+		stacks_record(&stacks, argv + optind, opt.samples, opt.hz);
 	if (opt.out)
-		save();
+		stacks_save(&stacks, opt.out);
 	replay_init(&r);
 	cold = time_ours(&r);
 	warm = time_ours(&r);
-	replay_all(&r, compare, &c);
+	replay_all(&r, &stacks, compare, &c);
 	rc = report(&c, &cold, &warm);
 	dwfl_end(c.oracle.dwfl);
 	replay_release(&r);
-	buf_release(&store);
+	stacks_release(&stacks);
 	return rc;
 }

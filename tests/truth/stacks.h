@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stacks.h - real stacks, recorded once and unwound as often as wanted.
+ *
+ * Runs a command with a CPU-clock event on its first thread and keeps
+ * registers, stack copies and mappings in memory, or in a file of this
+ * machine's use. Failures end the program: this is for tests only.
+ */
+#ifndef TESTS_TRUTH_STACKS_H
+#define TESTS_TRUTH_STACKS_H
+
+#include "base/buf.h"
+#include "collect/profile.h"
+#include "collect/unwind.h"
+
+#include <stdint.h>
+
+struct stacks {
+	struct buf events; /* back to back, see stacks.c */
+	uint64_t n;        /* samples kept */
+	uint64_t lost;     /* by the kernel, all kinds of records */
+};
+
+void stacks_init(struct stacks *st);
+void stacks_release(struct stacks *st);
+
+/* Run @argv until it ends or @max samples are kept; then its process group is killed. */
+void stacks_record(struct stacks *st, char **argv, uint64_t max, uint64_t hz);
+
+void stacks_save(const struct stacks *st, const char *path);
+void stacks_load(struct stacks *st, const char *path);
+
+/* What a walk needs, kept up to date while the events are gone through. */
+struct replay {
+	struct profile profile;
+	struct modules *modules;
+	struct unwinder *unwinder;
+	struct maps *maps;
+	uint64_t generation; /* of maps: one up at each change */
+};
+
+void replay_init(struct replay *r);
+void replay_release(struct replay *r);
+
+/* Calls @sample for each sample, with the mappings of its time. */
+void replay_all(struct replay *r, const struct stacks *st,
+		void (*sample)(struct replay *, const struct unwind_sample *, void *), void *arg);
+
+/* Says what failed, and exits 2. */
+void stacks_die(const char *what, int err) __attribute__((noreturn));
+
+#endif
