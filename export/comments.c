@@ -75,8 +75,9 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 	uint32_t i;
 	int err = 0;
 
+	/* The first five always, for a gate to read: absent is not zero. */
 	for (i = 0; i < sizeof(fields) / sizeof(*fields) && !err; i++)
-		if (fields[i].value)
+		if (fields[i].value || i < 5)
 			err = add(c, "ddprof.quality.%s: %" PRIu64, fields[i].name, fields[i].value);
 	for (i = 0; i < UNWIND_END_COUNT && i < sizeof(q->ends) / sizeof(*q->ends) && !err; i++) {
 		key_part(unwind_end_name((enum unwind_end)i), why, sizeof(why));
