@@ -28,8 +28,8 @@ void buf_clear(struct buf *b);   /* keeps the memory, forgets contents and error
 int buf_reserve(struct buf *b, size_t extra);
 int buf_put(struct buf *b, const void *data, size_t len);
 int buf_put_u8(struct buf *b, uint8_t v);
-int buf_put_u32(struct buf *b, uint32_t v); /* host byte order */
-int buf_put_u64(struct buf *b, uint64_t v); /* host byte order */
+int buf_put_u32(struct buf *b, uint32_t v);    /* host byte order */
+int buf_put_u64(struct buf *b, uint64_t v);    /* host byte order */
 int buf_put_str(struct buf *b, const char *s); /* without its NUL */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -38,7 +38,7 @@ struct idmap {
 	struct idmap_slot {
 		uint32_t tag; /* high half of the hash */
 		uint32_t id;  /* IDMAP_NONE: free */
-	} *slots;
+	} * slots;
 	uint32_t mask; /* slots - 1; 0 while nothing is allocated */
 	uint32_t used;
 };

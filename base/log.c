@@ -59,8 +59,8 @@ static void emit(enum log_level level, char *line, size_t len)
 
 void log_at(enum log_level level, const char *fmt, ...)
 {
-	static const char *const prefix[] = {"ddprof: error: ", "ddprof: warning: ", "ddprof: ", "ddprof: ",
-					     "ddprof: debug: "};
+	static const char *const prefix[] = {
+		"ddprof: error: ", "ddprof: warning: ", "ddprof: ", "ddprof: ", "ddprof: debug: "};
 	char line[LOG_LINE_MAX];
 	int saved = errno, head, body;
 	size_t len;

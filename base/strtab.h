@@ -17,7 +17,7 @@
 #define STRTAB_STR_MAX 16384
 
 struct strtab {
-	char *bytes;      /* all strings, each with its NUL */
+	char *bytes; /* all strings, each with its NUL */
 	size_t bytes_len, bytes_cap, bytes_max;
 	uint32_t *start;  /* [count] offset into bytes */
 	uint32_t *length; /* [count] without the NUL */

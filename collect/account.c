@@ -65,7 +65,8 @@ static int add_synthetic(struct collector *c, const char *name, uint64_t count, 
 		return 0;
 	loc = profile_synthetic(&c->profile, name);
 	stack = profile_stack(&c->profile, &loc, 1);
-	err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_count, (int64_t)count);
+	err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_count,
+			  (int64_t)count);
 	if (!err)
 		err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_value,
 				  (int64_t)ns);
@@ -98,8 +99,10 @@ static int explain(struct collector *c, const struct times *tree)
 	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
 	c->now.lost_ns += lost_ns;
 	c->now.event = counts.value > c->now.event ? counts.value : c->now.event;
-	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their time. */
-	total = c->attached || tree->user + tree->system < c->now.event ? c->now.event : tree->user + tree->system;
+	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
+	 * time. */
+	total = c->attached || tree->user + tree->system < c->now.event ? c->now.event
+									: tree->user + tree->system;
 	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
 	if (!c->ladder.kernel)
 		denied = minus(tree->system, c->now.denied);

@@ -130,8 +130,9 @@ int collector_poll_rings(struct collector *c)
 		if (fds[i] >= 0 && epoll_ctl(c->epfd, EPOLL_CTL_ADD, fds[i], &ev))
 			return -errno;
 	}
-	log_debug("rings of %zu KB on %u CPUs, %u bytes of stack a sample, %s", perf_ring_bytes(c->perf) / 1024,
-		  perf_cpus(c->perf), perf_stack_size(c->perf), ladder_mode(&c->ladder));
+	log_debug("rings of %zu KB on %u CPUs, %u bytes of stack a sample, %s",
+		  perf_ring_bytes(c->perf) / 1024, perf_cpus(c->perf), perf_stack_size(c->perf),
+		  ladder_mode(&c->ladder));
 	return 0;
 }
 

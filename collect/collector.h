@@ -74,7 +74,8 @@ void collector_next(struct collector *c, bool keep);
 /* CPU time of the launched tree by rusage, for the quality figures; the caller has it from wait4(). */
 void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns);
 
-/* Every descriptor of ours that counts or waits, for a forked child to close. Borrowed until the next call. */
+/* Every descriptor of ours that counts or waits, for a forked child to close. Borrowed until the next call.
+ */
 const int *collector_fds(struct collector *c, uint32_t *n);
 
 #endif

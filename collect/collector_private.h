@@ -23,7 +23,7 @@ struct account {
 
 struct target { /* an attached process */
 	pid_t pid;
-	int pidfd; /* -1: kernel without pidfd_open */
+	int pidfd;            /* -1: kernel without pidfd_open */
 	uint64_t start_ticks; /* tells it from a later process with the same pid */
 	bool ended;
 };
@@ -49,9 +49,9 @@ struct collector {
 	/* Set by the caller when the launched program was reaped. */
 	uint64_t reaped_user_ns, reaped_system_ns;
 
-	struct account now, begin; /* totals now, and at the window's begin */
+	struct account now, begin;                               /* totals now, and at the window's begin */
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
-	uint64_t base_user_ns, base_system_ns; /* of attached processes before we came */
+	uint64_t base_user_ns, base_system_ns;                   /* of attached processes before we came */
 	uint64_t start_mono, start_real;
 	uint64_t generation; /* of label sets: one up at each profile_reset() */
 
@@ -76,7 +76,8 @@ int account_window(struct collector *c); /* fills the quality figures and adds t
 /* attach.c: notice which attached processes have ended. */
 void attach_check_targets(struct collector *c);
 
-/* collector.c, for attach.c: climb the ladder and make c->perf; then, after the first events are open. 0 or -errno. */
+/* collector.c, for attach.c: climb the ladder and make c->perf; then, after the first events are open. 0 or
+ * -errno. */
 int collector_open(struct collector *c);
 int collector_poll_rings(struct collector *c);
 

@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 struct event {
-	const char *name;  /* what the user calls it */
-	uint32_t type;     /* PERF_TYPE_* */
+	const char *name; /* what the user calls it */
+	uint32_t type;    /* PERF_TYPE_* */
 	uint64_t config;
-	bool cpu_time;     /* the period is nanoseconds of CPU time */
+	bool cpu_time;          /* the period is nanoseconds of CPU time */
 	const char *count_type; /* pprof sample type with one per sample, unit "count"; NULL: none */
 	const char *value_type, *value_unit; /* pprof sample type that takes the period */
 };

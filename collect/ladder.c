@@ -36,7 +36,8 @@ static int try_open(const struct event *event, bool kernel, bool count_lost)
 		.type = event->type,
 		.config = event->config,
 		.sample_period = 1000000000,
-		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | (kernel ? PERF_SAMPLE_CALLCHAIN : 0),
+		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
+			       (kernel ? PERF_SAMPLE_CALLCHAIN : 0),
 		.read_format = count_lost ? PERF_FORMAT_LOST : 0,
 		.disabled = 1,
 		.exclude_kernel = !kernel,
@@ -86,20 +87,24 @@ void ladder_refused(struct ladder *l, int err, const char *doing)
 	l->err = err;
 	if ((err == -EACCES || err == -EPERM) && l->paranoid > 2)
 		snprintf(l->advice, sizeof(l->advice),
-			 "%s: %s, kernel.perf_event_paranoid is %d\n  fix: sudo sysctl kernel.perf_event_paranoid=2", doing,
-			 why, l->paranoid);
-	else if (err == -EACCES || err == -EPERM)
-		snprintf(l->advice, sizeof(l->advice),
-			 "%s: %s, by a seccomp filter or security module (perf_event_paranoid is %d, which would do)\n"
-			 "  fix: allow perf_event_open in the container's seccomp profile, or add CAP_PERFMON",
+			 "%s: %s, kernel.perf_event_paranoid is %d\n  fix: sudo sysctl "
+			 "kernel.perf_event_paranoid=2",
 			 doing, why, l->paranoid);
+	else if (err == -EACCES || err == -EPERM)
+		snprintf(
+			l->advice, sizeof(l->advice),
+			"%s: %s, by a seccomp filter or security module (perf_event_paranoid is %d, which "
+			"would do)\n"
+			"  fix: allow perf_event_open in the container's seccomp profile, or add CAP_PERFMON",
+			doing, why, l->paranoid);
 	else if (err == -ENOSYS)
 		snprintf(l->advice, sizeof(l->advice),
-			 "%s: %s\n  fix: use a kernel with CONFIG_PERF_EVENTS, or a container that allows the call", doing,
-			 why);
+			 "%s: %s\n  fix: use a kernel with CONFIG_PERF_EVENTS, or a container that allows "
+			 "the call",
+			 doing, why);
 	else if (err == -EMFILE || err == -ENFILE)
-		snprintf(l->advice, sizeof(l->advice), "%s: %s\n  fix: raise the limit of open files (ulimit -n)", doing,
-			 why);
+		snprintf(l->advice, sizeof(l->advice),
+			 "%s: %s\n  fix: raise the limit of open files (ulimit -n)", doing, why);
 	else
 		snprintf(l->advice, sizeof(l->advice), "%s: %s", doing, why);
 }

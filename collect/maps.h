@@ -17,15 +17,15 @@
 
 struct mapping {
 	uint64_t start, end;
-	uint64_t pgoff;         /* file offset of start; the address itself for anonymous memory */
-	struct module *module;  /* borrowed from struct modules */
-	uint32_t mapping_id;    /* index of the profile's mapping */
+	uint64_t pgoff;        /* file offset of start; the address itself for anonymous memory */
+	struct module *module; /* borrowed from struct modules */
+	uint32_t mapping_id;   /* index of the profile's mapping */
 };
 
 struct maps {
 	uint32_t refs;
 	uint32_t n, cap;
-	uint32_t last;          /* index of the last hit: samples cluster */
+	uint32_t last; /* index of the last hit: samples cluster */
 	struct mapping *m;
 };
 

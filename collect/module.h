@@ -28,9 +28,9 @@ struct cfi_section { /* one CFI section; size 0: absent */
 };
 
 struct module {
-	uint32_t id;      /* index into profile->modules; where path, fd, segments, build id are */
-	uint64_t entry;   /* e_entry, an ELF virtual address */
-	bool has_interp;  /* PT_INTERP present: a dynamic executable */
+	uint32_t id;     /* index into profile->modules; where path, fd, segments, build id are */
+	uint64_t entry;  /* e_entry, an ELF virtual address */
+	bool has_interp; /* PT_INTERP present: a dynamic executable */
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
 	bool index_tried;
@@ -77,8 +77,8 @@ struct module *module_by_id(struct modules *ms, uint32_t id);
  * Open the file that process @pid has mapped as @path: the order above.
  * Descriptor, or -1 with *@reason set. For tests, and for modules_get().
  */
-int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start, uint64_t end,
-		     enum module_reason *reason);
+int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start,
+		     uint64_t end, enum module_reason *reason);
 
 /*
  * Read ELF header, program and section headers, build id and CFI sections.

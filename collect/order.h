@@ -20,7 +20,7 @@
 #define ORDER_GRACE_NS 1000000u
 
 struct order_source {
-	struct ring *ring; /* borrowed */
+	struct ring *ring;                  /* borrowed */
 	const struct record_layout *layout; /* borrowed */
 	bool side_band;
 	uint64_t malformed; /* records that could not be decoded, or positions lost */

@@ -25,12 +25,12 @@
 #define PERF_FORMAT_LOST (1U << 4)
 #endif
 
-#define RING_PAGES_MAX    1024        /* 4 MB a CPU holds 60 of the largest samples */
+#define RING_PAGES_MAX    1024 /* 4 MB a CPU holds 60 of the largest samples */
 #define RING_PAGES_MIN    8
 #define RING_TOTAL_MAX    (32u << 20) /* over all CPUs, to keep big machines cheap */
 #define SIDE_PAGES_MAX    64
-#define SAMPLES_PER_RING  12          /* a ring should hold at least this many */
-#define SAMPLE_OVERHEAD   512         /* bytes of a sample besides its stack, about */
+#define SAMPLES_PER_RING  12  /* a ring should hold at least this many */
+#define SAMPLE_OVERHEAD   512 /* bytes of a sample besides its stack, about */
 #define SIDE_WAKEUP_BYTES 16384
 
 static const uint32_t stack_sizes[] = {PERF_STACK_MAX, 32760, 16376, 8184};

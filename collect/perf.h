@@ -28,7 +28,7 @@ int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 struct perf_options {
 	const struct event *event;
 	uint64_t period;
-	uint32_t stack_size; /* 0: as large as the rings that fit the budget can take */
+	uint32_t stack_size;     /* 0: as large as the rings that fit the budget can take */
 	bool kernel, count_lost; /* from the ladder */
 };
 

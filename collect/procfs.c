@@ -37,8 +37,8 @@ bool procfs_parse_map(char *line, struct procfs_map *out)
 	int used = 0;
 	struct procfs_map m = {0};
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &m.start, &m.end, perms,
-		   &m.pgoff, &m.maj, &m.min, &m.ino, &used) < 7 ||
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &m.start, &m.end,
+		   perms, &m.pgoff, &m.maj, &m.min, &m.ino, &used) < 7 ||
 	    !used || m.end <= m.start)
 		return false;
 	m.exec = perms[2] == 'x';
@@ -135,8 +135,10 @@ int procfs_stat(pid_t pid, struct procfs_stat *out)
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
 	p = strrchr(text, ')'); /* the name may itself hold parentheses and blanks */
-	if (!p || sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %*d %*d %llu",
-			 &state, &ppid, &ut, &st, &cut, &cst, &start) != 7)
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %*d %*d %llu",
+		   &state, &ppid, &ut, &st, &cut, &cst, &start) != 7)
 		return -EBADMSG;
 	*out = (struct procfs_stat){state, ppid, ut * tick, st * tick, cut * tick, cst * tick, start};
 	return 0;

@@ -34,9 +34,9 @@ int procfs_comm(pid_t pid, pid_t tid, char comm[16]);
 struct procfs_stat {
 	char state;
 	pid_t ppid;
-	uint64_t user_ns, system_ns;             /* the process's own, ended threads included */
+	uint64_t user_ns, system_ns;                   /* the process's own, ended threads included */
 	uint64_t children_user_ns, children_system_ns; /* of children it has waited for */
-	uint64_t start_ticks; /* since boot */
+	uint64_t start_ticks;                          /* since boot */
 };
 int procfs_stat(pid_t pid, struct procfs_stat *out);
 

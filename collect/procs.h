@@ -20,24 +20,24 @@
 
 struct proc {
 	pid_t pid, ppid;
-	struct maps *maps;   /* one reference */
-	uint32_t comm;       /* string id in the profile: name of the process */
-	uint32_t n_threads;  /* known and alive */
-	uint64_t synced_ns;  /* mapping records older than this are already in maps */
-	struct proc *next;   /* private: hash chain */
+	struct maps *maps;  /* one reference */
+	uint32_t comm;      /* string id in the profile: name of the process */
+	uint32_t n_threads; /* known and alive */
+	uint64_t synced_ns; /* mapping records older than this are already in maps */
+	struct proc *next;  /* private: hash chain */
 };
 
 struct thread {
 	pid_t tid;
 	struct proc *proc;
-	uint32_t comm;      /* string id */
-	uint32_t labels;    /* label set in the profile, valid if labels_gen is the profile's */
+	uint32_t comm;   /* string id */
+	uint32_t labels; /* label set in the profile, valid if labels_gen is the profile's */
 	uint64_t labels_gen;
 	uint32_t labels_comm; /* process name they were made with */
-	uint64_t event_id;  /* the event whose sample was accepted last; 0: none yet */
-	bool inherits;      /* its samples come from another thread's event */
-	bool forked;        /* a FORK record told of it: born while its parent was being sampled */
-	struct thread *next; /* private: hash chain */
+	uint64_t event_id;    /* the event whose sample was accepted last; 0: none yet */
+	bool inherits;        /* its samples come from another thread's event */
+	bool forked;          /* a FORK record told of it: born while its parent was being sampled */
+	struct thread *next;  /* private: hash chain */
 };
 
 struct procs;

@@ -142,8 +142,8 @@ static bool decode_trailer(struct cursor *c, uint64_t type, struct record *r)
 	c->end -= size;
 	return (!(type & PERF_SAMPLE_TID) || take_u32_pair(&t, &r->pid, &r->tid)) &&
 	       (!(type & PERF_SAMPLE_TIME) || take_u64(&t, &r->time)) &&
-	       (!(type & PERF_SAMPLE_ID) || take_u64(&t, &r->id)) && skip_if(&t, type, PERF_SAMPLE_STREAM_ID) &&
-	       skip_if(&t, type, PERF_SAMPLE_CPU) &&
+	       (!(type & PERF_SAMPLE_ID) || take_u64(&t, &r->id)) &&
+	       skip_if(&t, type, PERF_SAMPLE_STREAM_ID) && skip_if(&t, type, PERF_SAMPLE_CPU) &&
 	       (!(type & PERF_SAMPLE_IDENTIFIER) || take_u64(&t, &r->id));
 }
 

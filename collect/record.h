@@ -45,14 +45,14 @@ struct record {
 	union {
 		struct {
 			uint64_t ip, addr, period;
-			bool user;               /* interrupted in user mode */
-			const uint64_t *chain;   /* callchain with its PERF_CONTEXT_* markers */
+			bool user;             /* interrupted in user mode */
+			const uint64_t *chain; /* callchain with its PERF_CONTEXT_* markers */
 			uint64_t n_chain;
-			const uint64_t *regs;    /* n_regs values in perf's order; NULL: none */
+			const uint64_t *regs; /* n_regs values in perf's order; NULL: none */
 			unsigned n_regs;
-			uint64_t abi;            /* PERF_SAMPLE_REGS_ABI_* */
-			const uint8_t *stack;    /* NULL: none */
-			uint64_t stack_size;     /* bytes that were really copied */
+			uint64_t abi;         /* PERF_SAMPLE_REGS_ABI_* */
+			const uint8_t *stack; /* NULL: none */
+			uint64_t stack_size;  /* bytes that were really copied */
 		} sample;
 		struct {
 			uint64_t start, len, pgoff;
@@ -75,7 +75,8 @@ struct record {
 };
 
 /* 0; -EBADMSG: malformed; -ENOTSUP: @layout asks for what record.c does not understand. */
-int record_decode(const struct perf_event_header *hdr, const struct record_layout *layout, struct record *out);
+int record_decode(const struct perf_event_header *hdr, const struct record_layout *layout,
+		  struct record *out);
 
 /* Where the time of a record of @type and @size is: offset from its start, or 0 if it has none. */
 size_t record_time_offset(uint32_t type, size_t size, const struct record_layout *layout);

@@ -21,14 +21,14 @@
 #define UNWIND_REGS_MAX 33
 
 struct unwind_sample {
-	const uint64_t *regs;   /* in DWARF register order of this architecture, see regs.h */
-	const uint8_t *stack;   /* copy of the stack from the sampled SP upwards */
-	uint64_t stack_size;    /* bytes really copied */
+	const uint64_t *regs; /* in DWARF register order of this architecture, see regs.h */
+	const uint8_t *stack; /* copy of the stack from the sampled SP upwards */
+	uint64_t stack_size;  /* bytes really copied */
 };
 
 struct unwind_frame {
-	uint64_t pc;            /* lookup address: exact for the innermost frame, a signal trampoline
-				   and the frame below it; return address - 1 for callers */
+	uint64_t pc;               /* lookup address: exact for the innermost frame, a signal trampoline
+				      and the frame below it; return address - 1 for callers */
 	const struct mapping *map; /* NULL: in no mapping (the last frame, or an interrupted one) */
 };
 

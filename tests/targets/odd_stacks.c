@@ -45,7 +45,8 @@ int main(int argc, char **argv)
 	clock_t end = clock() + (clock_t)((argc > 1 ? atof(argv[1]) : 2) * CLOCKS_PER_SEC);
 	static char alternate[1 << 16];
 	stack_t ss = {.ss_sp = alternate, .ss_size = sizeof(alternate)};
-	struct sigaction normal = {.sa_handler = handler}, other = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+	struct sigaction normal = {.sa_handler = handler},
+			 other = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
 	struct timespec ts;
 	int v[2000];
 

@@ -24,7 +24,7 @@ static uint64_t now(void)
 	{                                                                                                    \
 		uint64_t x = sink;                                                                           \
 		for (int i = 0; i < 20000; i++)                                                              \
-			x = (x op i) * 6364136223846793005u + 1;                                             \
+			x = (x op i)*6364136223846793005u + 1;                                               \
 		sink = x;                                                                                    \
 	}
 

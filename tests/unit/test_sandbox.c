@@ -178,7 +178,7 @@ static void no_capability_is_left(void **state)
 	assert_int_equal(in_sandbox(no_rights, -1, NULL), 0);
 }
 
-static int burn(int fd)
+__attribute__((noreturn)) static int burn(int fd)
 {
 	volatile unsigned long n = 0;
 

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_symbolize_truth.c - every address of compiled programs has the frames that other tools find.
+ *
+ * No tool is right everywhere (binutils mixes symbol and DWARF names in inlined
+ * code, elfutils' needs .debug_aranges), so each address has to agree in
+ * functions, files and lines of its whole inline chain with at least one of
+ * addr2line, eu-addr2line and, where installed, llvm-symbolizer.
+ */
+#include "symbolize/demangle.h"
+#include "tests/unit/elf_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MAX_ADDRS 4000
+#define CHAIN_MAX 8192
+
+static const char program[] =
+	"#include <algorithm>\n"
+	"#include <cstdio>\n"
+	"#include <string>\n"
+	"#include <vector>\n"
+	"namespace geo {\n"
+	"struct point { double x, y; };\n"
+	"static inline double square(double v) { return v * v; }\n"
+	"static inline double norm(const point &p) { return square(p.x) + square(p.y); }\n"
+	"struct sorter {\n"
+	"	explicit sorter(int n) : n_(n) {}\n"
+	"	virtual ~sorter();\n"
+	"	__attribute__((noinline)) void sort(std::vector<point> &v) const\n"
+	"	{\n"
+	"		std::sort(v.begin(), v.end(),\n"
+	"			[this](const point &a, const point &b) { return norm(a) * n_ < norm(b) * n_; });\n"
+	"	}\n"
+	"	int n_;\n"
+	"};\n"
+	"sorter::~sorter() { puts(\"gone\"); }\n"
+	"namespace {\n"
+	"__attribute__((noinline)) int hidden(int x)\n"
+	"{\n"
+	"	struct local { __attribute__((noinline)) static int method(int y) { return y * 7 + (y >> 3); } };\n"
+	"	return local::method(x) + 1;\n"
+	"}\n"
+	"}\n"
+	"template <typename T> __attribute__((noinline)) T fold(const std::vector<T> &v)\n"
+	"{\n"
+	"	T sum = 0;\n"
+	"	for (const T &t : v)\n"
+	"		sum += t * t;\n"
+	"	return sum;\n"
+	"}\n"
+	"}\n"
+	"extern \"C\" __attribute__((noinline)) int plain_c(int x) { return x > 3 ? geo::hidden(x) : x; }\n"
+	"int main(int argc, char **argv)\n"
+	"{\n"
+	"	std::vector<geo::point> v;\n"
+	"	for (int i = 0; i < argc * 100; i++)\n"
+	"		v.push_back({(double)(i * 7919 % 101), (double)(i * 104729 % 97)});\n"
+	"	geo::sorter s(argc);\n"
+	"	s.sort(v);\n"
+	"	std::vector<double> d(v.size(), v[0].x);\n"
+	"	printf(\"%f %f %d %s\\n\", v[0].x, geo::fold(d), plain_c(argc),\n"
+	"		std::string(argv[0]).substr(0, 2).c_str());\n"
+	"	return 0;\n"
+	"}\n";
+
+static char dir[64];
+
+struct truth {
+	uint64_t addrs[MAX_ADDRS];
+	uint32_t n;
+	char *chains[3][MAX_ADDRS]; /* by tool; NULL where it is silent */
+};
+
+static void free_truth(struct truth *t)
+{
+	int tool;
+	uint32_t i;
+
+	for (tool = 0; tool < 3; tool++)
+		for (i = 0; i < t->n; i++)
+			free(t->chains[tool][i]);
+	free(t);
+}
+
+/* Every third address of each function with a size that nm lists in code. */
+static struct truth *addresses_of(const char *path)
+{
+	struct truth *t = calloc(1, sizeof(*t));
+	unsigned long long start, size, a;
+	char cmd[256], line[4096], type;
+	FILE *f;
+
+	assert_non_null(t);
+	snprintf(cmd, sizeof(cmd), "nm -S --defined-only %s", path);
+	f = popen(cmd, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx %llx %c", &start, &size, &type) != 3 || !strchr("tTwW", type))
+			continue;
+		/* Start-up code has no DWARF: only its own test below. */
+		if (strstr(line, " _start") || strstr(line, "_tm_clones") || strstr(line, "frame_dummy"))
+			continue;
+		for (a = start; a < start + size && t->n < MAX_ADDRS; a += 3)
+			t->addrs[t->n++] = a;
+	}
+	pclose(f);
+	return t;
+}
+
+static void add_frame(char *chain, const char *name, const char *file, const char *line)
+{
+	char readable[DEMANGLE_MAX];
+	size_t len = strlen(chain);
+
+	demangle(name, readable, sizeof(readable));
+	snprintf(chain + len, CHAIN_MAX - len, "%s %s:%s\n", readable, file, line);
+}
+
+/* "dir/file:12:3" or "dir/file:12 (discriminator 2)" into its base name and "12". */
+static void split_place(char *place, const char **file, const char **line)
+{
+	char *p, *last;
+
+	p = strchr(place, ' ');
+	if (p)
+		*p = '\0';
+	p = strrchr(place, '/');
+	*file = p ? p + 1 : place;
+	last = strchr(*file, ':');
+	*line = last ? last + 1 : "?";
+	if (last) {
+		*last = '\0';
+		p = strchr(last + 1, ':');
+		if (p)
+			*p = '\0';
+	}
+	if (!strcmp(*line, "?"))
+		*line = "0";
+	if (!strcmp(*file, "??"))
+		*file = "";
+}
+
+/* Ask a tool that prints GNU addr2line's format. */
+static void ask(struct truth *t, int tool, const char *command, const char *path)
+{
+	char cmd[512], name[4096], place[4096], chain[CHAIN_MAX] = "";
+	const char *file, *line;
+	unsigned long long addr;
+	uint32_t i, at = UINT32_MAX;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "%s/addrs", dir);
+	f = fopen(cmd, "w");
+	assert_non_null(f);
+	for (i = 0; i < t->n; i++)
+		fprintf(f, "0x%llx\n", (unsigned long long)t->addrs[i]);
+	fclose(f);
+	snprintf(cmd, sizeof(cmd), "%s -e %s < %s/addrs 2>/dev/null", command, path, dir);
+	f = popen(cmd, "r");
+	assert_non_null(f);
+	while (fgets(name, sizeof(name), f)) {
+		name[strcspn(name, "\n")] = '\0';
+		if (!strncmp(name, "0x", 2) && sscanf(name, "%llx", &addr) == 1 && !strchr(name, ' ')) {
+			if (at != UINT32_MAX)
+				t->chains[tool][at] = strdup(chain);
+			at++;
+			chain[0] = '\0';
+			continue;
+		}
+		if (!fgets(place, sizeof(place), f))
+			break;
+		place[strcspn(place, "\n")] = '\0';
+		name[strcspn(name, " ")] = '\0'; /* "foo inlined at ..." */
+		split_place(place, &file, &line);
+		add_frame(chain, name, file, line);
+	}
+	if (at < t->n)
+		t->chains[tool][at] = strdup(chain);
+	pclose(f);
+}
+
+static void our_chain(const struct names *n, uint32_t loc, char *chain)
+{
+	char line[16];
+	uint32_t i;
+
+	chain[0] = '\0';
+	for (i = 0; i < fixture_names(n, loc)->n; i++) {
+		snprintf(line, sizeof(line), "%u", frame_line(n, loc, i));
+		add_frame(chain, frame_system_name(n, loc, i), frame_file(n, loc, i), line);
+	}
+}
+
+static uint32_t compare(const struct truth *t, const struct names *n, const uint32_t *locs, uint32_t *inlined)
+{
+	char chain[CHAIN_MAX];
+	uint32_t i, wrong = 0;
+	int tool;
+	bool ok;
+
+	*inlined = 0;
+	for (i = 0; i < t->n; i++) {
+		our_chain(n, locs[i], chain);
+		*inlined += fixture_names(n, locs[i])->n > 1;
+		for (ok = false, tool = 0; tool < 3; tool++)
+			ok = ok || (t->chains[tool][i] && !strcmp(t->chains[tool][i], chain));
+		if (ok)
+			continue;
+		if (wrong++ < 3)
+			print_error("0x%llx: ours\n%saddr2line\n%s", (unsigned long long)t->addrs[i], chain,
+				    t->chains[0][i] ? t->chains[0][i] : "");
+	}
+	return wrong;
+}
+
+static void check_program(const char *compiler, const char *flags)
+{
+	const struct symbolize_options opt = {.inlines = true};
+	struct symbolize_report report;
+	struct truth *t;
+	uint32_t *locs, i, module, inlined;
+	char path[128];
+	struct profile p;
+	struct names n;
+
+	if (sh("command -v %s >/dev/null", compiler)) {
+		print_message("no %s here\n", compiler);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/prog", dir);
+	assert_int_equal(sh("cd %s && %s %s -o prog prog.cc", dir, compiler, flags), 0);
+	t = addresses_of(path);
+	assert_true(t->n > 300);
+	ask(t, 0, "addr2line -a -f -i", path);
+	ask(t, 1, "eu-addr2line -a -f -i", path);
+	ask(t, 2, "llvm-symbolizer --output-style=GNU --no-demangle -a -f -i", path);
+
+	assert_int_equal(profile_init(&p), 0);
+	assert_int_equal(names_init(&n), 0);
+	module = fixture_module(&p, path);
+	assert_int_not_equal(module, PROFILE_NONE);
+	locs = calloc(t->n, sizeof(*locs));
+	for (i = 0; i < t->n; i++)
+		locs[i] = fixture_location(&p, module, t->addrs[i]);
+	assert_int_equal(symbolize(&p, &n, &opt, &report), 0);
+	assert_int_equal(report.mode, SYMBOLIZE_FULL);
+	assert_int_equal(compare(t, &n, locs, &inlined), 0);
+	if (!strstr(flags, "-O0"))
+		assert_true(inlined > 50);
+	free(locs);
+	free_truth(t);
+	names_release(&n);
+	fixture_close(&p);
+}
+
+static void gcc_dwarf5(void **state)
+{
+	(void)state;
+	check_program("g++", "-O2 -g -gdwarf-5");
+}
+
+static void gcc_dwarf4_at_fixed_addresses(void **state)
+{
+	(void)state;
+	check_program("g++", "-O3 -g -gdwarf-4 -no-pie");
+}
+
+static void gcc_without_optimization(void **state)
+{
+	(void)state;
+	check_program("g++", "-O0 -g");
+}
+
+static void gcc_with_dropped_sections_and_compressed_debug_info(void **state)
+{
+	(void)state;
+	check_program("g++", "-O2 -g -gz -ffunction-sections -Wl,--gc-sections");
+}
+
+static void clang_dwarf5(void **state)
+{
+	(void)state;
+	check_program("clang++", "-O2 -g -gdwarf-5");
+}
+
+static void clang_dwarf4(void **state)
+{
+	(void)state;
+	check_program("clang++", "-O2 -g -gdwarf-4");
+}
+
+static int make_dir(void **state)
+{
+	char path[96];
+
+	(void)state;
+	strcpy(dir, "/tmp/ddprof-truth-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/prog.cc", dir);
+	return write_text(path, program);
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	return sh("rm -rf %s", dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gcc_dwarf5),
+		cmocka_unit_test(gcc_dwarf4_at_fixed_addresses),
+		cmocka_unit_test(gcc_without_optimization),
+		cmocka_unit_test(gcc_with_dropped_sections_and_compressed_debug_info),
+		cmocka_unit_test(clang_dwarf5),
+		cmocka_unit_test(clang_dwarf4),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
