@@ -452,6 +452,8 @@ struct module *modules_kernel(struct modules *ms)
 {
 	if (!ms->kernel)
 		ms->kernel = add_plain(ms, NULL, MODULE_KERNEL, MODULE_NO_CONTENTS, "[kernel.kallsyms]", 0);
+	if (ms->kernel)
+		info_of(ms, ms->kernel);
 	return ms->kernel;
 }
 

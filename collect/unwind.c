@@ -421,7 +421,9 @@ static enum unwind_end step_without_cfi(struct walk *w, const struct mapping *ma
 
 	if (!map) {
 		reason = UNWIND_END_NO_MAPPING;
-		if (w->exact && w->regs[regs_arch.pc] < NULL_AREA && step_null_call(w))
+		if (!w->exact) /* no return address at all, perhaps: nothing to build on */
+			return reason;
+		if (w->regs[regs_arch.pc] < NULL_AREA && step_null_call(w))
 			return GO_ON;
 	} else {
 		m = module_by_id(w->u->ms, map->module->id);

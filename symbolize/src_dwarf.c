@@ -17,6 +17,8 @@
 #include <elfutils/libdw.h>
 #include <errno.h>
 #include <libelf.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,11 +125,23 @@ static struct place call_place(Dwarf_Die *cu, Dwarf_Die *inlined)
 	return p;
 }
 
-static int put_place(struct names *names, struct names_frame *f, const struct place *p)
+/* A relative path is relative to where the compiler was started, if that is known absolutely. */
+static int put_place(Dwarf_Die *cu, struct names *names, struct names_frame *f, const struct place *p)
 {
+	char path[PATH_MAX];
+	Dwarf_Attribute attr;
+	const char *dir = NULL;
+
 	f->line = p->line > 0 ? (uint32_t)p->line : 0;
 	f->file = 0;
-	return p->file ? strtab_put(&names->strings, p->file, &f->file) : 0;
+	if (!p->file)
+		return 0;
+	if (p->file[0] != '/')
+		dir = dwarf_formstring(dwarf_attr(cu, DW_AT_comp_dir, &attr));
+	if (!dir || dir[0] != '/' ||
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", dir, p->file) >= sizeof(path))
+		return strtab_put(&names->strings, p->file, &f->file);
+	return strtab_put(&names->strings, path, &f->file);
 }
 
 /*
@@ -148,7 +162,7 @@ static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct 
 
 		err = dwarf_tree_name(t, scope, names, &f);
 		if (!err)
-			err = put_place(names, &f, &place);
+			err = put_place(t->cu, names, &f, &place);
 		if (err)
 			return err;
 		if (f.function && (inlines || outermost)) {
@@ -178,7 +192,7 @@ static int keep_line(struct dwarf_tree *t, const struct dwarf_hit *hit, struct n
 	if (hit->addr->line)
 		return 0;
 	place = table_place(t->cu, hit->addr->vaddr);
-	err = put_place(names, &f, &place);
+	err = put_place(t->cu, names, &f, &place);
 	hit->addr->file = f.file;
 	hit->addr->line = f.line;
 	return err;

@@ -89,7 +89,8 @@ __attribute__((noinline)) std::uint64_t descend(unsigned level, std::uint64_t se
 			seed = mix(seed);
 		return seed;
 	}
-	return descend(level - 1, seed + level) + 1;
+	seed = descend(level - 1, seed + level);
+	return seed ^ (seed >> 7) ^ level; // not a form that compilers turn into a loop
 }
 
 int queens(int n, int row, unsigned cols, unsigned left, unsigned right)

@@ -31,8 +31,8 @@ static void cplusplus_shows_parameters_but_no_return_type(void **state)
 static void rust_legacy_loses_its_hash(void **state)
 {
 	(void)state;
-	assert_readable("_ZN4core3fmt9Formatter9write_fmt17h0123456789abcdefE", "core::fmt::Formatter::write_fmt",
-			true);
+	assert_readable("_ZN4core3fmt9Formatter9write_fmt17h0123456789abcdefE",
+			"core::fmt::Formatter::write_fmt", true);
 }
 
 static void rust_v0_is_read(void **state)
@@ -73,8 +73,8 @@ static void suffixes_of_parts_and_copies_are_cut(void **state)
 	assert_readable("foo.lto_priv.0", "foo", false);
 	assert_readable("foo.localalias", "foo", false);
 	assert_readable("_ZN3foo3barEi.part.0", "foo::bar(int)", true);
-	assert_readable("_ZN4core3fmt9Formatter9write_fmt17h0123456789abcdefE.llvm.77", "core::fmt::Formatter::write_fmt",
-			true);
+	assert_readable("_ZN4core3fmt9Formatter9write_fmt17h0123456789abcdefE.llvm.77",
+			"core::fmt::Formatter::write_fmt", true);
 }
 
 static void other_dots_are_part_of_the_name(void **state)

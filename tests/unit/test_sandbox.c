@@ -201,7 +201,8 @@ static int grab(int fd)
 
 	(void)fd;
 	for (i = 0; i < 64; i++)
-		if (mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		if (mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		    MAP_FAILED)
 			return errno == ENOMEM ? 0 : 2;
 	return 1;
 }

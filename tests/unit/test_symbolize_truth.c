@@ -34,7 +34,8 @@ static const char program[] =
 	"	__attribute__((noinline)) void sort(std::vector<point> &v) const\n"
 	"	{\n"
 	"		std::sort(v.begin(), v.end(),\n"
-	"			[this](const point &a, const point &b) { return norm(a) * n_ < norm(b) * n_; });\n"
+	"			[this](const point &a, const point &b) { return norm(a) * n_ < norm(b) * n_; "
+	"});\n"
 	"	}\n"
 	"	int n_;\n"
 	"};\n"
@@ -42,7 +43,8 @@ static const char program[] =
 	"namespace {\n"
 	"__attribute__((noinline)) int hidden(int x)\n"
 	"{\n"
-	"	struct local { __attribute__((noinline)) static int method(int y) { return y * 7 + (y >> 3); } };\n"
+	"	struct local { __attribute__((noinline)) static int method(int y) { return y * 7 + (y >> 3); "
+	"} };\n"
 	"	return local::method(x) + 1;\n"
 	"}\n"
 	"}\n"
@@ -112,13 +114,12 @@ static struct truth *addresses_of(const char *path)
 	return t;
 }
 
-static void add_frame(char *chain, const char *name, const char *file, const char *line)
+static void add_frame(struct buf *chain, const char *name, const char *file, const char *line)
 {
 	char readable[DEMANGLE_MAX];
-	size_t len = strlen(chain);
 
 	demangle(name, readable, sizeof(readable));
-	snprintf(chain + len, CHAIN_MAX - len, "%s %s:%s\n", readable, file, line);
+	assert_int_equal(buf_printf(chain, "%s %s:%s\n", readable, file, line), 0);
 }
 
 /* "dir/file:12:3" or "dir/file:12 (discriminator 2)" into its base name and "12". */
@@ -148,12 +149,14 @@ static void split_place(char *place, const char **file, const char **line)
 /* Ask a tool that prints GNU addr2line's format. */
 static void ask(struct truth *t, int tool, const char *command, const char *path)
 {
-	char cmd[512], name[4096], place[4096], chain[CHAIN_MAX] = "";
+	char cmd[512], name[4096], place[4096];
+	struct buf chain;
 	const char *file, *line;
 	unsigned long long addr;
 	uint32_t i, at = UINT32_MAX;
 	FILE *f;
 
+	buf_init(&chain, CHAIN_MAX);
 	snprintf(cmd, sizeof(cmd), "%s/addrs", dir);
 	f = fopen(cmd, "w");
 	assert_non_null(f);
@@ -166,10 +169,10 @@ static void ask(struct truth *t, int tool, const char *command, const char *path
 	while (fgets(name, sizeof(name), f)) {
 		name[strcspn(name, "\n")] = '\0';
 		if (!strncmp(name, "0x", 2) && sscanf(name, "%llx", &addr) == 1 && !strchr(name, ' ')) {
-			if (at != UINT32_MAX)
-				t->chains[tool][at] = strdup(chain);
+			if (at < t->n && chain.len)
+				t->chains[tool][at] = strndup((char *)chain.data, chain.len);
 			at++;
-			chain[0] = '\0';
+			buf_clear(&chain);
 			continue;
 		}
 		if (!fgets(place, sizeof(place), f))
@@ -177,19 +180,20 @@ static void ask(struct truth *t, int tool, const char *command, const char *path
 		place[strcspn(place, "\n")] = '\0';
 		name[strcspn(name, " ")] = '\0'; /* "foo inlined at ..." */
 		split_place(place, &file, &line);
-		add_frame(chain, name, file, line);
+		add_frame(&chain, name, file, line);
 	}
-	if (at < t->n)
-		t->chains[tool][at] = strdup(chain);
+	if (at < t->n && chain.len)
+		t->chains[tool][at] = strndup((char *)chain.data, chain.len);
 	pclose(f);
+	buf_release(&chain);
 }
 
-static void our_chain(const struct names *n, uint32_t loc, char *chain)
+static void our_chain(const struct names *n, uint32_t loc, struct buf *chain)
 {
 	char line[16];
 	uint32_t i;
 
-	chain[0] = '\0';
+	buf_clear(chain);
 	for (i = 0; i < fixture_names(n, loc)->n; i++) {
 		snprintf(line, sizeof(line), "%u", frame_line(n, loc, i));
 		add_frame(chain, frame_system_name(n, loc, i), frame_file(n, loc, i), line);
@@ -198,23 +202,26 @@ static void our_chain(const struct names *n, uint32_t loc, char *chain)
 
 static uint32_t compare(const struct truth *t, const struct names *n, const uint32_t *locs, uint32_t *inlined)
 {
-	char chain[CHAIN_MAX];
+	struct buf chain;
 	uint32_t i, wrong = 0;
 	int tool;
 	bool ok;
 
 	*inlined = 0;
+	buf_init(&chain, CHAIN_MAX);
 	for (i = 0; i < t->n; i++) {
-		our_chain(n, locs[i], chain);
+		our_chain(n, locs[i], &chain);
+		assert_int_equal(buf_put_u8(&chain, 0), 0);
 		*inlined += fixture_names(n, locs[i])->n > 1;
 		for (ok = false, tool = 0; tool < 3; tool++)
-			ok = ok || (t->chains[tool][i] && !strcmp(t->chains[tool][i], chain));
+			ok = ok || (t->chains[tool][i] && !strcmp(t->chains[tool][i], (char *)chain.data));
 		if (ok)
 			continue;
 		if (wrong++ < 3)
-			print_error("0x%llx: ours\n%saddr2line\n%s", (unsigned long long)t->addrs[i], chain,
-				    t->chains[0][i] ? t->chains[0][i] : "");
+			print_error("0x%llx: ours\n%saddr2line\n%s", (unsigned long long)t->addrs[i],
+				    (char *)chain.data, t->chains[0][i] ? t->chains[0][i] : "");
 	}
+	buf_release(&chain);
 	return wrong;
 }
 
