@@ -29,7 +29,7 @@ demo_profile() {
 	grep -q 'free &= free - 1' list
 	go tool pprof -disasm 'queens' "$p" >disasm 2>err
 	cat disasm err | head -20
-	grep -qE 'popcnt|and|call' disasm
+	grep -qiE 'popcnt|and|call' disasm
 	go tool pprof -comments "$p" | grep -q '^ddprof.quality.samples: '
 }
 
