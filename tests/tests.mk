@@ -4,7 +4,7 @@
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
 TRUTH_BIN := $(BUILD)/tests/truth/unwind_libdw
-FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/replay/%)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -68,14 +68,16 @@ sanitize-bins: $(UNIT_BINS) $(REPLAY_BINS)
 # plain main() that replays files.
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRCS) $(HEADERS)
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(SAN) -fsanitize=fuzzer -o $@ $< $(LIB_SRCS) $(LIBS)
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/fuzzlib OPT="-O1 -g $(SAN) -fsanitize=fuzzer-no-link" $(BUILD)/fuzzlib/libddprof.a
+	clang $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(SAN) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzzlib/libddprof.a $(LIBS)
 
 $(BUILD)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c $(BUILD)/libddprof.a $(LIBS)
 
 .PHONY: fuzz
-fuzz: $(FUZZ_BINS)
+fuzz:
+	@$(MAKE) --no-print-directory -j1 $(FUZZ_BINS)
 	@for f in $(FUZZ_BINS); do \
 		name=$$(basename $$f); mkdir -p $(BUILD)/corpus/$$name; \
 		echo "== $$name"; \

@@ -250,8 +250,9 @@ static void explain(struct comparison *c, struct replay *r, const struct unwind_
 	if (first >= n)
 		snprintf(what, sizeof(what), "we end (%s) at %s", unwind_end_name(end), where);
 	else if (first >= c->oracle.n)
-		snprintf(what, sizeof(what), "libdw ends (%s) at %s",
-			 c->oracle.error ? c->oracle.error : "done", where);
+		/* Mostly an epilogue: libdw does not know that a register popped below sp holds its value. */
+		snprintf(what, sizeof(what), "libdw ends (%s) at %s, interrupted at %s",
+			 c->oracle.error ? c->oracle.error : "done", where, leaf);
 	else
 		snprintf(what, sizeof(what), "another caller than libdw's of %s", where);
 	count(&c->unequal, what, wrong);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -165,17 +166,44 @@ static void a_kept_descriptor_among_the_standard_ones_is_moved(void **state)
 	close(fd);
 }
 
-static int no_rights(int fd)
+static int report_and_wait(int fd)
 {
-	(void)fd;
-	/* prctl(2) itself is refused inside, so ask the kernel by what it allows. */
-	return refused(setuid(0), 1) ? 1 : refused(chroot("/"), 2);
+	char c = 1;
+
+	return write(fd, &c, 1) != 1 || read(fd, &c, 1) < 0;
 }
 
-static void no_capability_is_left(void **state)
+/* What /proc says of the process, seen from outside. */
+static void nothing_is_left_to_gain(void **state)
 {
+	static const char *const expected[] = {"CapEff:\t0000000000000000", "CapPrm:\t0000000000000000",
+					       "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"};
+	struct sandbox_limits limits = {.parent = getpid()};
+	char path[64], text[8192], c;
+	size_t i, len;
+	int pair[2], *keep[] = {&pair[1]};
+	pid_t pid;
+	FILE *f;
+
 	(void)state;
-	assert_int_equal(in_sandbox(no_rights, -1, NULL), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(sandbox_prepare(keep, 1) || sandbox_enter(&limits) || report_and_wait(pair[1]));
+	close(pair[1]);
+	assert_int_equal(read(pair[0], &c, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		if (!strstr(text, expected[i]))
+			fail_msg("no '%s' in\n%s", expected[i], text);
+	close(pair[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 __attribute__((noreturn)) static int burn(int fd)
@@ -244,7 +272,7 @@ int main(void)
 		cmocka_unit_test(the_given_file_can_be_read_and_mapped),
 		cmocka_unit_test(every_other_descriptor_is_closed),
 		cmocka_unit_test(a_kept_descriptor_among_the_standard_ones_is_moved),
-		cmocka_unit_test(no_capability_is_left),
+		cmocka_unit_test(nothing_is_left_to_gain),
 		cmocka_unit_test(too_much_cpu_time_ends_it),
 		cmocka_unit_test(too_much_memory_is_refused),
 		cmocka_unit_test(an_orphan_does_not_start),
