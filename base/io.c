@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,17 +67,29 @@ ssize_t io_pread_full(int fd, void *data, size_t len, uint64_t off)
 
 int io_open_regular(int dirfd, const char *path)
 {
-	struct stat st;
-	int fd = openat(dirfd, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	int err;
+	int path_fd = openat(dirfd, path, O_PATH | O_CLOEXEC);
+	int fd;
 
-	if (fd < 0)
+	if (path_fd < 0)
 		return -errno;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
-		return fd;
-	err = -EINVAL;
-	close(fd);
-	return err;
+	fd = io_reopen_regular(path_fd);
+	close(path_fd);
+	return fd;
+}
+
+int io_reopen_regular(int path_fd)
+{
+	char self[40];
+	struct stat st;
+	int fd;
+
+	if (fstat(path_fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+	fd = open(self, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
 }
 
 int io_read_file(int dirfd, const char *path, struct buf *out)

@@ -22,10 +22,14 @@ ssize_t io_pread_full(int fd, void *data, size_t len, uint64_t off);
 
 /*
  * Open for reading without ever blocking: O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
- * and refused with -EINVAL unless it is a regular file (a FIFO or device could
- * hang the reader). Descriptor or -errno.
+ * and refused with -EINVAL unless it is a regular file. Found with O_PATH and
+ * judged before it is opened, because already opening a FIFO or a device can
+ * have effects (/dev/watchdog). Needs /proc. Descriptor or -errno.
  */
 int io_open_regular(int dirfd, const char *path);
+
+/* The second half: open what the O_PATH descriptor @path_fd is, which stays the caller's to close. */
+int io_reopen_regular(int path_fd);
 
 /*
  * Append a whole file to @out, up to out->max (-E2BIG beyond). Good for /proc,

@@ -57,6 +57,22 @@ static void emit(enum log_level level, char *line, size_t len)
 	while (n < 0 && errno == EINTR);
 }
 
+/* Names in it may be anybody's: no control characters for the terminal but the indented lines of our advice.
+ */
+static void clean(char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\n' && len - i > 2 && text[i + 1] == ' ' && text[i + 2] == ' ')
+			continue;
+		if (c < 0x20 || c == 0x7f)
+			text[i] = '?';
+	}
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
 	static const char *const prefix[] = {
@@ -77,6 +93,7 @@ void log_at(enum log_level level, const char *fmt, ...)
 	len = (size_t)head + (size_t)body;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	clean(line, len);
 	line[len++] = '\n';
 	emit(level, line, len);
 	errno = saved;

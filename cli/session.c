@@ -17,7 +17,19 @@
 #define POLL_MS        250 /* at least this often the rings are looked at */
 #define PROGRESS_NS    1000000000u
 #define COMMENTS_MAX   8
-#define EXPORT_WAIT_MS 120000 /* symbolizing is bounded well below it */
+#define EXPORT_WAIT_MS 120000 /* while sampling goes on; symbolizing is bounded well below it */
+#define FINISH_WAIT_MS 30000  /* at the end, for all that is still to be written */
+#define FORMER_WAIT_MS 10000  /* of it for the window before the last */
+#define SYMBOLIZE_MS   20000  /* of it until symbolizing has to make do with less, and the file is written */
+#define MS_NS          UINT64_C(1000000)
+
+/* Names may hold anything: control characters must not reach the terminal. */
+static void clean(char *name)
+{
+	for (; *name; name++)
+		if ((unsigned char)*name < 0x20 || *name == 0x7f)
+			*name = '?';
+}
 
 int session_init(struct session *s, const struct options *opt, struct launch *launch, const char *program)
 {
@@ -27,6 +39,8 @@ int session_init(struct session *s, const struct options *opt, struct launch *la
 
 	*s = (struct session){.opt = opt, .launch = launch, .end_ns = UINT64_MAX};
 	snprintf(s->program, sizeof(s->program), "%s", base && base[1] ? base + 1 : program);
+	clean(s->program);
+	exporter_reserve();
 	err = names_init(&s->names);
 	if (err)
 		return err;
@@ -87,6 +101,21 @@ void session_start(struct session *s)
 
 /* ---- exporting ---- */
 
+static void not_written(struct session *s, int err, const char *why)
+{
+	log_error("the profile was not written: %s", why);
+	s->have_result = true;
+	s->result = (struct export_result){.status = err};
+	snprintf(s->result.why, sizeof(s->result.why), "%s", why);
+}
+
+static void give_up_exporter(struct session *s)
+{
+	exporter_free(s->exporter);
+	s->exporter = NULL;
+	not_written(s, -ETIMEDOUT, "the exporter hangs");
+}
+
 static void take_result(struct session *s)
 {
 	if (!s->exporter || !exporter_read(s->exporter, &s->result))
@@ -126,7 +155,8 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	return n;
 }
 
-static int export_window(struct session *s)
+/* @deadline_ms is for symbolizing, 0: the default. */
+static int export_window(struct session *s, uint32_t deadline_ms)
 {
 	char lines[COMMENTS_MAX][160];
 	const char *comments[COMMENTS_MAX];
@@ -138,7 +168,7 @@ static int export_window(struct session *s)
 		.tags = &s->tags,
 		.comments = comments,
 		.n_comments = describe(s, lines, comments),
-		.symbolize = {.inlines = s->opt->inlines},
+		.symbolize = {.inlines = s->opt->inlines, .deadline_ms = deadline_ms},
 		.keep_stdout = s->sink.kind == SINK_STDOUT,
 	};
 	int err;
@@ -146,19 +176,23 @@ static int export_window(struct session *s)
 	s->quality = p->quality;
 	s->duration_ns = p->duration_ns;
 	job.close_fds = collector_fds(s->collector, &job.n_close_fds);
+	s->export_started_ns = io_clock_ns(CLOCK_MONOTONIC);
 	err = exporter_start(&s->exporter, &job);
 	if (err)
-		log_error("the profile was not written: %s", strerror(-err));
+		not_written(s, err, strerror(-err));
 	return err;
 }
 
 /* A window is over. Skipped, to be tried again at once, while the one before is still being written. */
 static void next_window(struct session *s, uint64_t now)
 {
+	take_result(s); /* one that worked in this process has nothing to poll */
+	if (s->exporter && now - s->export_started_ns > EXPORT_WAIT_MS * MS_NS)
+		give_up_exporter(s);
 	if (s->exporter)
 		return;
 	/* Standard output takes one profile, the last. */
-	if (s->sink.kind != SINK_STDOUT && !export_window(s))
+	if (s->sink.kind != SINK_STDOUT && !export_window(s, 0))
 		collector_next(s->collector, !s->sink.numbered);
 	while (s->window_end_ns <= now)
 		s->window_end_ns += s->opt->window_ns;
@@ -211,9 +245,9 @@ static bool ended(struct session *s)
 {
 	if (s->pid && launch_pid(s->launch) == s->pid && !s->program_ended)
 		return false;
-	if (!s->collector)
+	if (!s->collector || (s->program_ended && !s->opt->follow))
 		return true;
-	return !launch_pid(s->launch) || s->opt->follow ? collector_targets_ended(s->collector) : true;
+	return collector_targets_ended(s->collector);
 }
 
 enum session_until session_loop(struct session *s)
@@ -244,37 +278,31 @@ enum session_until session_loop(struct session *s)
 	}
 }
 
-static void wait_exporter(struct session *s)
+static void wait_exporter(struct session *s, uint64_t deadline)
 {
-	uint64_t deadline = io_clock_ns(CLOCK_MONOTONIC) + EXPORT_WAIT_MS * UINT64_C(1000000);
-
+	take_result(s); /* one that worked in this process is ready at once */
 	while (s->exporter && io_clock_ns(CLOCK_MONOTONIC) < deadline) {
-		take_result(s); /* one that worked in this process is ready at once */
-		if (s->exporter && (wait_once(s, POLL_MS) & LAUNCH_EXITED))
+		if (wait_once(s, POLL_MS) & LAUNCH_EXITED)
 			note_end(s);
 		if (s->collector)
 			collector_drain(s->collector, false);
 	}
-	if (!s->exporter)
-		return;
-	log_error("the profile was not written: the exporter hangs");
-	exporter_free(s->exporter);
-	s->exporter = NULL;
-	s->result.status = -ETIMEDOUT;
+	if (s->exporter)
+		give_up_exporter(s);
 }
 
 int session_finish(struct session *s)
 {
+	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used_ms;
 	int err;
 
 	summary_progress_clear(s);
 	collector_stop(s->collector);
-	if (s->exporter)
-		wait_exporter(s);
+	wait_exporter(s, begin + FORMER_WAIT_MS * MS_NS);
 	collector_drain(s->collector, true);
-	err = export_window(s);
-	if (!err)
-		wait_exporter(s);
+	used_ms = (io_clock_ns(CLOCK_MONOTONIC) - begin) / MS_NS;
+	err = export_window(s, used_ms < SYMBOLIZE_MS ? (uint32_t)(SYMBOLIZE_MS - used_ms) : 1);
+	wait_exporter(s, begin + FINISH_WAIT_MS * MS_NS);
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

@@ -30,6 +30,7 @@ struct session {
 	bool sink_open;
 	struct tags tags;
 	struct exporter *exporter;   /* the one that runs, or NULL */
+	uint64_t export_started_ns;  /* monotonic; when it did */
 	struct export_result result; /* of the last that finished */
 	bool have_result;
 	uint32_t files;   /* written so far */

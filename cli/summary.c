@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "cli/session.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -44,8 +45,9 @@ static void put_cpu(struct buf *b, const struct profile_quality *q)
 	};
 	unsigned i;
 
+	/* The parts add up to the larger of the events' count and the kernel's accounting (account.c). */
 	buf_printf(b, "%.2f s profiled of %.2f s CPU time", seconds(q->sampled_cpu_ns),
-		   seconds(q->rusage_cpu_ns ? q->rusage_cpu_ns : q->event_cpu_ns));
+		   seconds(q->sampled_cpu_ns + q->kernel_denied_ns + q->unsampled_ns + q->lost_cpu_ns));
 	for (i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
 		if (rest[i].ns < 5000000)
 			continue;
@@ -68,19 +70,6 @@ static void put_head(struct buf *b, const struct session *s)
 		buf_put_str(b, "no stacks");
 }
 
-static void put_file(struct buf *b, const struct session *s)
-{
-	if (s->result.status || !s->have_result)
-		return;
-	if (s->sink.kind == SINK_STDOUT)
-		buf_put_str(b, "standard output");
-	else
-		buf_printf(b, "%s", s->result.path);
-	buf_printf(b, " (%llu KB)", (unsigned long long)(s->result.bytes + 1023) / 1024);
-	if (s->files > 1 && s->sink.numbered)
-		buf_printf(b, ", %u files in all", s->files);
-}
-
 /* A name may hold anything: control characters must not reach the terminal. */
 static void put_name(struct buf *b, const char *name, unsigned width)
 {
@@ -92,6 +81,22 @@ static void put_name(struct buf *b, const char *name, unsigned width)
 		buf_put_u8(b, c < 0x20 || c == 0x7f ? '?' : c);
 		n += (c & 0xc0) != 0x80;
 	}
+}
+
+static void put_file(struct buf *b, const struct session *s)
+{
+	if (s->result.status || !s->have_result) {
+		buf_put_str(b, "not written: ");
+		put_name(b, s->have_result ? s->result.why : "no window was exported", UINT_MAX);
+		return;
+	}
+	if (s->sink.kind == SINK_STDOUT)
+		buf_put_str(b, "standard output");
+	else
+		buf_printf(b, "%s", s->result.path);
+	buf_printf(b, " (%llu KB)", (unsigned long long)(s->result.bytes + 1023) / 1024);
+	if (s->files > 1 && s->sink.numbered)
+		buf_printf(b, ", %u files in all", s->files);
 }
 
 static void put_top(struct buf *b, const struct session *s)

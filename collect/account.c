@@ -15,29 +15,56 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define TICKS_SLACK_NS 20000000u
+
 struct times {
+	const struct collector *c;
 	uint64_t user, system;
 };
 
-static void add_times(const struct proc *p, void *arg)
+static bool is_target(const struct collector *c, pid_t pid)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n_targets; i++)
+		if (c->targets[i].pid == pid)
+			return true;
+	return false;
+}
+
+static void add_times(struct proc *p, void *arg)
 {
 	struct times *t = arg;
 	struct procfs_stat st;
 
-	if (procfs_stat(p->pid, &st))
+	if (is_target(t->c, p->pid) || procfs_stat(p->pid, &st))
 		return;
-	t->user += st.user_ns + st.children_user_ns;
-	t->system += st.system_ns + st.children_system_ns;
+	if (!p->start_ticks)
+		p->start_ticks = st.start_ticks;
+	if (p->start_ticks != st.start_ticks)
+		return; /* its exit was lost, and this is another process */
+	t->user += st.user_ns;
+	t->system += st.system_ns;
+	/* Of an attached process's descendants this may be of children from before we came. */
+	if (!t->c->attached) {
+		t->user += st.children_user_ns;
+		t->system += st.children_system_ns;
+	}
 }
 
-/* User and system time of the targets and their descendants since we came. */
+/* User and system time of the targets and their descendants since we came, as far as it can be read. */
 static struct times tree_times(struct collector *c)
 {
-	struct times t = {c->reaped_user_ns, c->reaped_system_ns};
+	struct times t = {c, c->reaped_user_ns, c->reaped_system_ns};
+	uint32_t i;
 
 	procs_each(c->procs, add_times, &t);
-	t.user = t.user > c->base_user_ns ? t.user - c->base_user_ns : 0;
-	t.system = t.system > c->base_system_ns ? t.system - c->base_system_ns : 0;
+	for (i = 0; i < c->n_targets; i++) {
+		if (!c->targets[i].ended)
+			attach_read_times(&c->targets[i]);
+		t.user += c->targets[i].user_ns;
+		t.system += c->targets[i].system_ns;
+	}
 	return t;
 }
 

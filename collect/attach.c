@@ -85,6 +85,10 @@ static int open_thread(struct attaching *a, pid_t tid, bool first_look)
 
 	if (t && t->forked)
 		return 0;
+	if (a->refused) {
+		a->refused++;
+		return 0;
+	}
 	err = perf_open_task(a->c->perf, tid, false);
 	if (err == -ESRCH)
 		return 0;
@@ -132,13 +136,14 @@ static int add_target(struct collector *c, pid_t pid)
 		return err;
 	if (procfs_tgid(pid) != pid)
 		return -ESRCH; /* a thread's id */
-	*t = (struct target){.pid = pid, .start_ticks = st.start_ticks};
+	*t = (struct target){.pid = pid,
+			     .start_ticks = st.start_ticks,
+			     .base_user_ns = st.user_ns,
+			     .base_system_ns = st.system_ns};
 	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	c->n_targets++;
 	if (t->pidfd >= 0 && epoll_ctl(c->epfd, EPOLL_CTL_ADD, t->pidfd, &ev))
 		return -errno;
-	c->base_user_ns += st.user_ns + st.children_user_ns;
-	c->base_system_ns += st.system_ns + st.children_system_ns;
 	return 0;
 }
 
@@ -179,6 +184,16 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 	return err;
 }
 
+void attach_read_times(struct target *t)
+{
+	struct procfs_stat st;
+
+	if (procfs_stat(t->pid, &st) || st.start_ticks != t->start_ticks)
+		return; /* gone: what was read last stays */
+	t->user_ns = st.user_ns > t->base_user_ns ? st.user_ns - t->base_user_ns : 0;
+	t->system_ns = st.system_ns > t->base_system_ns ? st.system_ns - t->base_system_ns : 0;
+}
+
 void attach_check_targets(struct collector *c)
 {
 	struct procfs_stat st;
@@ -194,6 +209,8 @@ void attach_check_targets(struct collector *c)
 			t->ended = poll(&pfd, 1, 0) == 1;
 		else
 			t->ended = procfs_stat(t->pid, &st) || st.start_ticks != t->start_ticks;
+		if (t->ended)
+			attach_read_times(t); /* a zombie still has them */
 		if (t->ended && t->pidfd >= 0)
 			epoll_ctl(c->epfd, EPOLL_CTL_DEL, t->pidfd, NULL); /* readable for ever */
 	}

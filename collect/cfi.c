@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define INDEX_BUDGET (2u << 20) /* entries over all modules, 8 bytes each */
+/* What hostile files may cost, sparse ones above all; real ones stay well below. */
+#define INDEX_BUDGET (2u << 20)  /* entries looked at over all modules; 8 bytes each if kept */
+#define TABLE_STEPS  (1u << 20)  /* entries of one section */
+#define TABLE_BYTES  (64u << 20) /* of one section: how far it is followed, and how much is read */
 
 struct index_entry {
 	uint32_t start; /* relative to base */
@@ -28,6 +31,7 @@ struct cfi_index {
 struct cfi {
 	struct modules *ms;
 	uint32_t index_left;
+	uint64_t bytes_read; /* of sections so far */
 	/* the CIE in cie_buf; cie_module is UINT32_MAX when there is none */
 	uint32_t cie_module;
 	bool cie_debug;
@@ -82,6 +86,7 @@ static int section_read(const struct section *s, uint64_t off, void *buf, size_t
 {
 	if (off > s->s->size || len > s->s->size - off)
 		return -EBADMSG;
+	s->c->bytes_read += len;
 	return module_read(s->c->ms, s->m, s->s->off + off, buf, len);
 }
 
@@ -329,15 +334,13 @@ static int search_table(const struct section *hdr, const struct search_table *t,
 
 /* ---- an index, where there is no table ---- */
 
-static int index_put(struct cfi *c, struct index_table *t, uint64_t start, uint64_t off)
+static int index_put(struct index_table *t, uint64_t start, uint64_t off)
 {
 	struct index_entry *e;
 	uint32_t cap;
 
 	if (start < t->base || start - t->base > UINT32_MAX || off > UINT32_MAX)
 		return 0; /* an FDE of discarded code, at address 0 */
-	if (!c->index_left)
-		return -E2BIG;
 	if (t->n == t->cap) {
 		cap = t->cap ? t->cap * 2 : 256;
 		e = realloc(t->e, cap * sizeof(*e));
@@ -347,7 +350,6 @@ static int index_put(struct cfi *c, struct index_table *t, uint64_t start, uint6
 		t->cap = cap;
 	}
 	t->e[t->n++] = (struct index_entry){(uint32_t)(start - t->base), (uint32_t)off};
-	c->index_left--;
 	return 0;
 }
 
@@ -378,18 +380,21 @@ static int index_entry_at(const struct section *s, uint64_t off, const struct ex
 	if (c.bad || load_cie(s, cie_offset(s, x, id)) || take_range(&c, &s->c->cie, &fde) ||
 	    fde.start == fde.end)
 		return 0;
-	return index_put(s->c, t, fde.start, off);
+	return index_put(t, fde.start, off);
 }
 
 static void build_table(const struct section *s, struct index_table *t)
 {
+	uint64_t end = s->s->size < TABLE_BYTES ? s->s->size : TABLE_BYTES;
+	uint64_t enough = s->c->bytes_read + TABLE_BYTES; /* CIEs may be read again and again */
+	uint32_t steps = 0;
 	uint64_t off = 0;
 	struct extent x;
 
-	while (off < s->s->size && !entry_extent(s, off, &x)) {
-		if (!x.len && !s->debug)
-			break;
-		if (x.len && index_entry_at(s, off, &x, t))
+	while (off < end && s->c->bytes_read < enough && steps++ < TABLE_STEPS && s->c->index_left) {
+		s->c->index_left--;
+		/* No length: .eh_frame's terminator, or a hole in the file. */
+		if (entry_extent(s, off, &x) || !x.len || index_entry_at(s, off, &x, t))
 			break;
 		off = x.body + x.len;
 	}

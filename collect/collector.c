@@ -11,7 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MODULES_MAX 16384
+#define MODULES_MAX     16384
+#define RESCAN_PAUSE_NS 1000000000u
 
 static int init_profile(struct collector *c)
 {
@@ -44,6 +45,7 @@ int collector_new(struct collector **out, const struct collector_options *opt)
 	c->opt = *opt;
 	c->event = event_default();
 	c->period = 1000000000u / opt->frequency;
+	c->generation = 1;
 	c->max_frames = opt->max_frames ? opt->max_frames : PROFILE_MAX_FRAMES;
 	c->epfd = epoll_create1(EPOLL_CLOEXEC);
 	err = c->epfd < 0 ? -errno : profile_init(&c->profile);
@@ -186,6 +188,10 @@ static int take(struct collector *c, const struct record *rec, const struct orde
 	case RECORD_THROTTLE:
 		c->throttled++;
 		return 0;
+	case RECORD_EXIT:
+		if (c->attached)
+			perf_task_ended(c->perf, (pid_t)rec->tid);
+		return procs_record(c->procs, rec);
 	default:
 		return procs_record(c->procs, rec);
 	}
@@ -207,8 +213,13 @@ int collector_drain(struct collector *c, bool final)
 	order_begin(c->order, final ? UINT64_MAX : io_clock_ns(CLOCK_MONOTONIC) - ORDER_GRACE_NS);
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
-	if (rescan)
+	c->rescan_wanted |= rescan;
+	/* Reading many processes' maps takes long, and meanwhile more may be lost: not in every round. */
+	if (c->rescan_wanted && (final || io_clock_ns(CLOCK_MONOTONIC) >= c->next_rescan_ns)) {
 		procs_rescan(c->procs);
+		c->rescan_wanted = false;
+		c->next_rescan_ns = io_clock_ns(CLOCK_MONOTONIC) + RESCAN_PAUSE_NS;
+	}
 	return err;
 }
 

@@ -23,8 +23,10 @@ struct account {
 
 struct target { /* an attached process */
 	pid_t pid;
-	int pidfd;            /* -1: kernel without pidfd_open */
-	uint64_t start_ticks; /* tells it from a later process with the same pid */
+	int pidfd;                             /* -1: kernel without pidfd_open */
+	uint64_t start_ticks;                  /* tells it from a later process with the same pid */
+	uint64_t base_user_ns, base_system_ns; /* its CPU time before we came */
+	uint64_t user_ns, system_ns;           /* since: as last read */
 	bool ended;
 };
 
@@ -51,9 +53,10 @@ struct collector {
 
 	struct account now, begin;                               /* totals now, and at the window's begin */
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
-	uint64_t base_user_ns, base_system_ns;                   /* of attached processes before we came */
 	uint64_t start_mono, start_real;
-	uint64_t generation; /* of label sets: one up at each profile_reset() */
+	uint64_t generation;     /* of label sets: one up at each profile_reset() */
+	bool rescan_wanted;      /* side-band records were lost */
+	uint64_t next_rescan_ns; /* monotonic: not before */
 
 	uint32_t type_count, type_value;
 	uint32_t loc_truncated, loc_incomplete, loc_unknown_mapping, loc_unwind_failure;
@@ -72,6 +75,9 @@ int sample_add(struct collector *c, const struct record *rec);
 /* account.c */
 void account_begin(struct collector *c);
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
+
+/* attach.c: read an attached process's CPU times while it can be read. */
+void attach_read_times(struct target *t);
 
 /* attach.c: notice which attached processes have ended. */
 void attach_check_targets(struct collector *c);

@@ -97,6 +97,11 @@ void ladder_refused(struct ladder *l, int err, const char *doing)
 			"would do)\n"
 			"  fix: allow perf_event_open in the container's seccomp profile, or add CAP_PERFMON",
 			doing, why, l->paranoid);
+	else if (err == -ENOBUFS)
+		snprintf(l->advice, sizeof(l->advice),
+			 "%s: the memory that this user may lock for perf events is used up\n"
+			 "  fix: sudo sysctl kernel.perf_event_mlock_kb=8192",
+			 doing);
 	else if (err == -ENOSYS)
 		snprintf(l->advice, sizeof(l->advice),
 			 "%s: %s\n  fix: use a kernel with CONFIG_PERF_EVENTS, or a container that allows "

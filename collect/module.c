@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define BLOCK_CACHE_BYTES (4u << 20)
+#define ANON_MAX          1024 /* processes with anonymous code of their own */
 
 struct entry {
 	struct module m;
@@ -34,11 +35,12 @@ struct modules {
 	struct profile *profile; /* borrowed */
 	struct entry **entries;  /* by order of creation */
 	uint32_t n, cap, max;
+	uint32_t n_anon; /* of n: do not count against max */
 	uint32_t *by_id; /* module id (index into the profile) -> index into entries */
 	uint32_t n_by_id;
 	struct idmap map;
 	struct blockcache *blocks;
-	struct module *kernel, *vdso, *overflow;
+	struct module *kernel, *vdso, *vsyscall, *overflow;
 };
 
 struct key {
@@ -291,7 +293,7 @@ static struct module *overflow(struct modules *ms)
 
 static bool full(const struct modules *ms)
 {
-	return ms->n + 1 >= ms->max;
+	return ms->n - ms->n_anon + 1 >= ms->max;
 }
 
 static struct module *get_anon(struct modules *ms, pid_t pid)
@@ -301,12 +303,17 @@ static struct module *get_anon(struct modules *ms, pid_t pid)
 	struct entry *e = find(ms, &k);
 	struct module *m;
 
+	if (!e && ms->n_anon >= ANON_MAX) {
+		k.pid = 0; /* all the others together */
+		e = find(ms, &k);
+	}
 	if (e)
 		return &e->m;
-	if (full(ms))
+	m = add_plain(ms, &k, MODULE_ANON, MODULE_NO_CONTENTS, "[anon]", k.pid);
+	if (!m)
 		return overflow(ms);
-	m = add_plain(ms, &k, MODULE_ANON, MODULE_NO_CONTENTS, "[anon]", pid);
-	return m ? m : overflow(ms);
+	ms->n_anon++;
+	return m;
 }
 
 /* ---- files ---- */
@@ -319,6 +326,7 @@ static void open_contents(struct modules *ms, struct entry *e, pid_t pid, const 
 	struct stat st;
 	int err;
 
+	info->pid = pid;
 	info->fd = module_open_file(pid, path, ident, start, end, &info->reason);
 	if (info->fd < 0)
 		return;
@@ -457,6 +465,14 @@ struct module *modules_kernel(struct modules *ms)
 	return ms->kernel;
 }
 
+/* Never read, and at one address everywhere (x86). */
+static struct module *get_vsyscall(struct modules *ms)
+{
+	if (!ms->vsyscall)
+		ms->vsyscall = add_plain(ms, NULL, MODULE_ANON, MODULE_NO_CONTENTS, "[vsyscall]", 0);
+	return ms->vsyscall ? ms->vsyscall : overflow(ms);
+}
+
 static bool starts_with(const char *s, const char *with)
 {
 	return !strncmp(s, with, strlen(with));
@@ -504,6 +520,8 @@ struct module *modules_get(struct modules *ms, pid_t pid, const char *path, cons
 		ident = &unknown;
 	if (!strcmp(path, "[vdso]"))
 		m = get_vdso(ms);
+	else if (!strcmp(path, "[vsyscall]"))
+		m = get_vsyscall(ms);
 	else if (!is_file_path(path))
 		m = get_anon(ms, pid);
 	else if (starts_with(path, "/memfd:") && !memfd_is_program(pid, path, ident, start, end))

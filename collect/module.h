@@ -42,6 +42,10 @@ struct modules;
 /*
  * @profile receives one profile_module per module and is borrowed. Modules are
  * few and long-lived; at most @max of them (-> MODULE_LIMIT beyond). 0 or -errno.
+ *
+ * Anonymous executable memory is a MODULE_ANON of each process, besides @max so
+ * that forking JITs never cost a file its module: 1024 of them, and one more
+ * (pid 0) for all processes after those. "[vsyscall]" is one for everyone.
  */
 int modules_new(struct modules **out, struct profile *profile, uint32_t max);
 void modules_free(struct modules *ms); /* closes descriptors */
@@ -49,7 +53,7 @@ void modules_free(struct modules *ms); /* closes descriptors */
 /*
  * The module mapped as @path by process @pid, opening it when it is new.
  * @path is as the target knows it ("/usr/lib/x.so", "[vdso]", "//anon",
- * "/memfd:x (deleted)", ...). Never blocks. Never NULL except out of memory;
+ * "/memfd:x (deleted)", ...). Never NULL except out of memory;
  * look at ->info->reason for whether there are contents. Borrowed for the life
  * of @ms (struct module pointers are stable; ->info may move when a module is
  * added, so it is only valid until the next modules_get()).
@@ -76,6 +80,16 @@ struct module *module_by_id(struct modules *ms, uint32_t id);
 /*
  * Open the file that process @pid has mapped as @path: the order above.
  * Descriptor, or -1 with *@reason set. For tests, and for modules_get().
+ *
+ * A descriptor among the last 32 below RLIMIT_NOFILE (8 where that is under
+ * 64) is given back, MODULE_LIMIT: the exporter needs a few.
+ *
+ * Files on NFS, CIFS and FUSE are MODULE_REMOTE, unless "/" is of that very
+ * file system: their servers may never answer. Judged by @ident's device and
+ * /proc/PID/mountinfo, before the path is touched; fstatfs() would ask the
+ * server. What this does not prevent: a path that leads through a dead mount,
+ * or to another file than was mapped, or @ident unknown - the lookup itself
+ * can then hang; and a hung file system on a block device (fuseblk).
  */
 int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start,
 		     uint64_t end, enum module_reason *reason);

@@ -26,7 +26,7 @@
 #endif
 
 #define RING_PAGES_MAX    1024 /* 4 MB a CPU holds 60 of the largest samples */
-#define RING_PAGES_MIN    8
+#define RING_PAGES_MIN    4
 #define RING_TOTAL_MAX    (32u << 20) /* over all CPUs, to keep big machines cheap */
 #define SIDE_PAGES_MAX    64
 #define SAMPLES_PER_RING  12  /* a ring should hold at least this many */
@@ -57,6 +57,13 @@ struct perf {
 	int *fds; /* for perf_fds() */
 	uint32_t fds_cap;
 	struct idmap by_id; /* index into events */
+	struct task {
+		pid_t tid;         /* PERF_NO_TASK: ended or closed */
+		uint32_t first, n; /* its events */
+	} * tasks;
+	uint32_t n_tasks, cap_tasks;
+	struct idmap by_tid;  /* index into tasks */
+	uint64_t closed_lost; /* samples lost by events closed since */
 };
 
 int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd)
@@ -162,6 +169,8 @@ void perf_free(struct perf *p)
 	free(p->cpus);
 	free(p->fds);
 	idmap_release(&p->by_id);
+	idmap_release(&p->by_tid);
+	free(p->tasks);
 	free(p);
 }
 
@@ -264,6 +273,8 @@ static void close_from(struct perf *p, uint32_t first)
 {
 	uint32_t i;
 
+	if (p->n == first)
+		return;
 	while (p->n > first)
 		close(p->events[--p->n].fd);
 	idmap_clear(&p->by_id);
@@ -350,6 +361,8 @@ static int open_first(struct perf *p, pid_t tid, bool on_exec)
 		if (err)
 			return err;
 		err = map_rings(p);
+		if (err == -EPERM || err == -ENOMEM)
+			err = -ENOBUFS;
 		if (err)
 			break;
 		if (p->opt.stack_size || i == last ||
@@ -372,9 +385,46 @@ static int open_first(struct perf *p, pid_t tid, bool on_exec)
 	return err;
 }
 
+static bool same_task(const void *owner, uint32_t index, const void *key)
+{
+	return ((const struct perf *)owner)->tasks[index].tid == *(const pid_t *)key;
+}
+
+static uint64_t rehash_task(const void *owner, uint32_t index)
+{
+	return hash_u64((uint64_t)((const struct perf *)owner)->tasks[index].tid);
+}
+
+/* Remember where the events of @tid are: from @first to the last. */
+static int add_task(struct perf *p, pid_t tid, uint32_t first)
+{
+	if (p->n_tasks == p->cap_tasks) {
+		uint32_t cap = p->cap_tasks ? p->cap_tasks * 2 : 16;
+		struct task *t = realloc(p->tasks, cap * sizeof(*t));
+
+		if (!t)
+			return -ENOMEM;
+		p->tasks = t;
+		p->cap_tasks = cap;
+	}
+	p->tasks[p->n_tasks++] = (struct task){tid, first, p->n - first};
+	if (!idmap_add(&p->by_tid, hash_u64((uint64_t)tid), p->n_tasks - 1, rehash_task, p))
+		return 0;
+	p->n_tasks--;
+	return -ENOMEM;
+}
+
 int perf_open_task(struct perf *p, pid_t tid, bool on_exec)
 {
-	return p->n_sources ? open_all_cpus(p, tid, on_exec) : open_first(p, tid, on_exec);
+	uint32_t first = p->n;
+	int err = p->n_sources ? open_all_cpus(p, tid, on_exec) : open_first(p, tid, on_exec);
+
+	if (!err) {
+		err = add_task(p, tid, first);
+		if (err)
+			close_from(p, first);
+	}
+	return err;
 }
 
 static void read_event(const struct fd_event *e, struct perf_counts *sum)
@@ -387,16 +437,45 @@ static void read_event(const struct fd_event *e, struct perf_counts *sum)
 	sum->lost += v[1];
 }
 
-void perf_close_task(struct perf *p, pid_t tid)
+static struct task *find_task(struct perf *p, pid_t tid)
 {
+	uint32_t i = idmap_find(&p->by_tid, hash_u64((uint64_t)tid), same_task, p, &tid);
+
+	return i == IDMAP_NONE ? NULL : &p->tasks[i];
+}
+
+void perf_task_ended(struct perf *p, pid_t tid)
+{
+	struct task *t = find_task(p, tid);
 	uint32_t i;
 
-	for (i = 0; i < p->n; i++) {
-		if (p->events[i].tid != tid || p->events[i].fd < 0)
+	if (!t)
+		return;
+	for (i = t->first; i < t->first + t->n; i++)
+		p->events[i].tid = PERF_NO_TASK;
+	t->tid = PERF_NO_TASK;
+}
+
+void perf_close_task(struct perf *p, pid_t tid)
+{
+	struct perf_counts closed = {0};
+	struct task *t = find_task(p, tid);
+	uint32_t i;
+
+	if (!t)
+		return;
+	for (i = t->first; i < t->first + t->n; i++) {
+		struct fd_event *e = &p->events[i];
+
+		if (e->fd < 0)
 			continue;
-		close(p->events[i].fd);
-		p->events[i].fd = -1; /* the place stays: by_id knows events by their index */
+		if (!e->side_band)
+			read_event(e, &closed);
+		close(e->fd);
+		e->fd = -1; /* the place stays: by_id knows events by their index */
 	}
+	p->closed_lost += closed.lost;
+	t->tid = PERF_NO_TASK;
 }
 
 static bool same_id(const void *owner, uint32_t index, const void *key)
@@ -426,7 +505,7 @@ void perf_count(struct perf *p, struct perf_counts *out)
 {
 	uint32_t i;
 
-	*out = (struct perf_counts){0};
+	*out = (struct perf_counts){.lost = p->closed_lost};
 	for (i = 0; i < p->n; i++)
 		if (!p->events[i].side_band && p->events[i].fd >= 0)
 			read_event(&p->events[i], out);

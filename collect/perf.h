@@ -42,15 +42,22 @@ void perf_free(struct perf *p); /* closes and unmaps all; NULL is fine */
  * Open sample and side-band events of thread @tid on every CPU. The first
  * call also maps the rings, smaller ones if the mlock budget refuses large
  * ones, and settles the stack size. @on_exec: they start at the task's next
- * exec; else at once. 0; -ESRCH: the thread is gone; other -errno. After a failure
- * nothing of @tid is open.
+ * exec; else at once. 0; -ESRCH: the thread is gone; -ENOBUFS: no rings, the mlock budget is used up; other
+ * -errno. After a failure nothing of @tid is open.
  */
 int perf_open_task(struct perf *p, pid_t tid, bool on_exec);
+
+/*
+ * Thread @tid has ended. What it started goes on counting in its events, whose
+ * owner is PERF_NO_TASK from now on: the number may come to mean another thread.
+ */
+#define PERF_NO_TASK (-1)
+void perf_task_ended(struct perf *p, pid_t tid);
 
 /* Close the events of @tid, if any; perf_count() no longer has what they counted. */
 void perf_close_task(struct perf *p, pid_t tid);
 
-/* The thread that the event with this id was opened for; 0: no such event. */
+/* The thread that the event with this id was opened for, or PERF_NO_TASK; 0: no such event. */
 pid_t perf_id_owner(const struct perf *p, uint64_t id);
 
 /* Stop all, those inherited included. */

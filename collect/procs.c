@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define BUCKETS 4096
+#define BUCKETS         4096
+#define LABELS_RESERVED 8192 /* of the label sets: for processes, when threads have taken the rest */
 
 struct procs {
 	struct modules *modules;
@@ -115,31 +116,35 @@ static void remove_thread(struct procs *ps, struct thread *t)
 	while (*at != t)
 		at = &(*at)->next;
 	*at = t->next;
+	for (at = &p->threads; *at != t; at = &(*at)->next_in_proc)
+		;
+	*at = t->next_in_proc;
 	free(t);
 	ps->n_threads--;
 	if (!--p->n_threads)
 		remove_proc(ps, p);
 }
 
-/* pid reuse, or a process whose exits were lost: forget it with its threads. */
-static void forget_proc(struct procs *ps, struct proc *p)
+/* All threads but @keep, which may be NULL: then the process goes as well. */
+static void forget_threads(struct procs *ps, struct proc *p, const struct thread *keep)
 {
-	uint32_t i, left = p->n_threads;
+	struct thread *t, *next;
+	uint32_t left = p->n_threads;
 
-	for (i = 0; i < BUCKETS && left; i++) {
-		struct thread *t, *next;
-
-		for (t = ps->threads[i]; t && left; t = next) {
-			next = t->next;
-			if (t->proc == p) {
-				left--;
-				remove_thread(ps, t);
-			}
-		}
+	for (t = p->threads; t && left; t = next, left--) {
+		next = t->next_in_proc; /* the last removal frees p, but then there is no next */
+		if (t != keep)
+			remove_thread(ps, t);
 	}
 }
 
-static struct proc *add_proc(struct procs *ps, pid_t pid, pid_t ppid, struct maps *maps, uint32_t comm)
+/* Names come from records and /proc, both of which end them within 16 bytes; others are cut. */
+static void set_comm(char to[16], const char *from)
+{
+	snprintf(to, 16, "%s", from);
+}
+
+static struct proc *add_proc(struct procs *ps, pid_t pid, pid_t ppid, struct maps *maps, const char *comm)
 {
 	struct proc *p = calloc(1, sizeof(*p));
 
@@ -152,14 +157,14 @@ static struct proc *add_proc(struct procs *ps, pid_t pid, pid_t ppid, struct map
 	}
 	p->pid = pid;
 	p->ppid = ppid;
-	p->comm = comm;
+	set_comm(p->comm, comm);
 	p->next = ps->procs[bucket(pid)];
 	ps->procs[bucket(pid)] = p;
 	ps->seen_processes++;
 	return p;
 }
 
-static struct thread *add_thread(struct procs *ps, struct proc *p, pid_t tid, uint32_t comm)
+static struct thread *add_thread(struct procs *ps, struct proc *p, pid_t tid, const char *comm)
 {
 	struct thread *t;
 
@@ -170,8 +175,9 @@ static struct thread *add_thread(struct procs *ps, struct proc *p, pid_t tid, ui
 		return NULL;
 	t->tid = tid;
 	t->proc = p;
-	t->comm = comm;
-	t->labels = PROFILE_NONE;
+	set_comm(t->comm, comm);
+	t->next_in_proc = p->threads;
+	p->threads = t;
 	t->next = ps->threads[bucket(tid)];
 	ps->threads[bucket(tid)] = t;
 	p->n_threads++;
@@ -218,24 +224,23 @@ static int scan_map(const struct procfs_map *m, void *arg)
 static int scan_task(pid_t tid, void *arg)
 {
 	struct scan *s = arg;
-	char comm[16];
 	struct thread *t = procs_find_thread(s->ps, tid);
-	uint32_t id = s->p->comm;
+	char comm[16];
 
-	if (!procfs_comm(s->p->pid, tid, comm))
-		strtab_put(&s->ps->profile->strings, comm, &id);
+	if (procfs_comm(s->p->pid, tid, comm))
+		return 0; /* it has ended */
 	if (t && t->proc != s->p) {
 		remove_thread(s->ps, t);
 		t = NULL;
 	}
-	if (t) {
-		t->comm = id;
-		t->labels = PROFILE_NONE;
-	} else {
-		add_thread(s->ps, s->p, tid, id);
-	}
+	if (!t)
+		t = add_thread(s->ps, s->p, tid, comm);
+	if (!t)
+		return 0;
+	set_comm(t->comm, comm);
+	t->labels_gen = 0;
 	if (tid == s->p->pid)
-		s->p->comm = id;
+		set_comm(s->p->comm, comm);
 	return 0;
 }
 
@@ -266,7 +271,7 @@ int procs_scan(struct procs *ps, pid_t pid)
 	int err;
 
 	if (!s.p)
-		s.p = add_proc(ps, pid, 0, NULL, 0);
+		s.p = add_proc(ps, pid, 0, NULL, "");
 	if (!s.p)
 		return -ENOMEM;
 	err = rescan_maps(ps, s.p);
@@ -277,23 +282,43 @@ int procs_scan(struct procs *ps, pid_t pid)
 	return err;
 }
 
+/* Its exit was lost, or those of some of its threads: believe /proc. */
+static void rescan_threads(struct procs *ps, struct proc *p)
+{
+	struct scan s = {ps, p};
+	struct thread *t, *next;
+	char comm[16];
+
+	for (t = p->threads; t; t = next) {
+		next = t->next_in_proc;
+		if (p->n_threads > 1 && procfs_comm(p->pid, t->tid, comm))
+			remove_thread(ps, t);
+	}
+	procfs_tasks(p->pid, scan_task, &s);
+}
+
 void procs_rescan(struct procs *ps)
 {
 	uint32_t i;
 
 	for (i = 0; i < BUCKETS; i++) {
-		struct proc *p;
+		struct proc *p, *next;
 
-		for (p = ps->procs[i]; p; p = p->next)
-			rescan_maps(ps, p);
+		for (p = ps->procs[i]; p; p = next) {
+			next = p->next;
+			if (rescan_maps(ps, p) == -ESRCH)
+				forget_threads(ps, p, NULL);
+			else
+				rescan_threads(ps, p);
+		}
 	}
 }
 
 int procs_adopt(struct procs *ps, pid_t pid)
 {
-	struct proc *p = add_proc(ps, pid, 0, NULL, 0);
+	struct proc *p = add_proc(ps, pid, 0, NULL, "");
 
-	return p && add_thread(ps, p, pid, 0) ? 0 : -ENOMEM;
+	return p && add_thread(ps, p, pid, "") ? 0 : -ENOMEM;
 }
 
 struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
@@ -312,7 +337,7 @@ struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
 		return t;
 	p = find_proc(ps, pid);
 	if (!p)
-		p = add_proc(ps, pid, 0, NULL, 0);
+		p = add_proc(ps, pid, 0, NULL, "");
 	return p ? add_thread(ps, p, tid, p->comm) : NULL;
 }
 
@@ -352,12 +377,19 @@ static int on_comm(struct procs *ps, const struct record *rec)
 	t = procs_thread(ps, (pid_t)rec->pid, (pid_t)rec->tid);
 	if (!t)
 		return 0;
-	strtab_put(&ps->profile->strings, rec->u.comm.name, &t->comm);
-	t->labels = PROFILE_NONE;
-	if (t->tid == t->proc->pid)
-		t->proc->comm = t->comm;
+	set_comm(t->comm, rec->u.comm.name);
+	t->labels_gen = 0;
+	if (t->tid == t->proc->pid) {
+		struct thread *other;
+
+		set_comm(t->proc->comm, t->comm);
+		for (other = t->proc->threads; other; other = other->next_in_proc)
+			other->labels_gen = 0;
+	}
 	if (!rec->u.comm.exec || rec->time < t->proc->synced_ns)
 		return 0;
+	/* Only the thread that called exec is left, and some have no EXIT record. */
+	forget_threads(ps, t->proc, t);
 	fresh = maps_new();
 	if (!fresh)
 		return -ENOMEM;
@@ -377,13 +409,13 @@ static int on_fork(struct procs *ps, const struct record *rec)
 		if (p && p->synced_ns > rec->time)
 			return 0; /* /proc told us already */
 		if (p)
-			forget_proc(ps, p);
+			forget_threads(ps, p, NULL);
 		parent = procs_thread(ps, (pid_t)rec->u.task.ppid, (pid_t)rec->u.task.ptid);
 		p = add_proc(ps, pid, (pid_t)rec->u.task.ppid, parent ? parent->proc->maps : NULL,
-			     parent ? parent->proc->comm : 0);
+			     parent ? parent->proc->comm : "");
 		if (!p)
 			return -ENOMEM;
-		t = add_thread(ps, p, tid, parent ? parent->comm : 0);
+		t = add_thread(ps, p, tid, parent ? parent->comm : "");
 		if (t)
 			t->forked = true;
 		return 0;
@@ -427,27 +459,28 @@ int procs_record(struct procs *ps, const struct record *rec)
 
 uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation)
 {
-	struct strtab *strings = &ps->profile->strings;
+	struct profile *p = ps->profile;
 	struct profile_label labels[4] = {
 		{.key = ps->key_tid},
-		{.key = ps->key_tname, .str = t->comm},
+		{.key = ps->key_tname},
 		{.key = ps->key_pid},
-		{.key = ps->key_pname, .str = t->proc->comm},
+		{.key = ps->key_pname},
 	};
 	char number[16];
+	bool room = p->n_labelsets < PROFILE_MAX_LABELS - LABELS_RESERVED;
 
-	if (t->labels != PROFILE_NONE && t->labels_gen == generation && t->labels_comm == t->proc->comm)
+	if (t->labels_gen == generation)
 		return t->labels;
-	snprintf(number, sizeof(number), "%d", (int)t->tid);
-	strtab_put(strings, number, &labels[0].str);
 	snprintf(number, sizeof(number), "%d", (int)t->proc->pid);
-	strtab_put(strings, number, &labels[2].str);
-	/* Past the cap on label sets a new thread goes under its process, then under no label at all. */
-	t->labels = profile_labelset(ps->profile, labels, 4);
-	if (t->labels == PROFILE_NONE)
-		t->labels = profile_labelset(ps->profile, &labels[2], 2);
+	strtab_put(&p->label_strings, number, &labels[2].str);
+	strtab_put(&p->label_strings, t->proc->comm, &labels[3].str);
+	if (room) {
+		snprintf(number, sizeof(number), "%d", (int)t->tid);
+		strtab_put(&p->label_strings, number, &labels[0].str);
+		strtab_put(&p->label_strings, t->comm, &labels[1].str);
+	}
+	t->labels = room ? profile_labelset(p, labels, 4) : profile_labelset(p, &labels[2], 2);
 	t->labels_gen = generation;
-	t->labels_comm = t->proc->comm;
 	return t->labels;
 }
 
@@ -469,7 +502,7 @@ void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool r
 	}
 }
 
-void procs_each(struct procs *ps, void (*fn)(const struct proc *p, void *arg), void *arg)
+void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg)
 {
 	uint32_t i;
 

@@ -20,24 +20,26 @@
 
 struct proc {
 	pid_t pid, ppid;
-	struct maps *maps;  /* one reference */
-	uint32_t comm;      /* string id in the profile: name of the process */
-	uint32_t n_threads; /* known and alive */
-	uint64_t synced_ns; /* mapping records older than this are already in maps */
-	struct proc *next;  /* private: hash chain */
+	char comm[16];        /* name of the process; the kernel's TASK_COMM_LEN */
+	struct maps *maps;    /* one reference */
+	uint32_t n_threads;   /* known and alive */
+	uint64_t synced_ns;   /* mapping records older than this are already in maps */
+	uint64_t start_ticks; /* for account.c: tells it from a later process of this number; 0: not looked at
+			       */
+	struct thread *threads; /* private: list */
+	struct proc *next;      /* private: hash chain */
 };
 
 struct thread {
 	pid_t tid;
 	struct proc *proc;
-	uint32_t comm;   /* string id */
-	uint32_t labels; /* label set in the profile, valid if labels_gen is the profile's */
-	uint64_t labels_gen;
-	uint32_t labels_comm; /* process name they were made with */
-	uint64_t event_id;    /* the event whose sample was accepted last; 0: none yet */
-	bool inherits;        /* its samples come from another thread's event */
-	bool forked;          /* a FORK record told of it: born while its parent was being sampled */
-	struct thread *next;  /* private: hash chain */
+	char comm[16];
+	uint32_t labels;     /* label set in the profile, or PROFILE_NONE: no room for one */
+	uint64_t labels_gen; /* the generation that labels is of; 0: to be made */
+	uint64_t event_id;   /* the event whose sample was accepted last; 0: none yet */
+	bool inherits;       /* its samples come from another thread's event */
+	bool forked;         /* a FORK record told of it: born while its parent was being sampled */
+	struct thread *next, *next_in_proc; /* private: hash chain, process's list */
 };
 
 struct procs;
@@ -70,13 +72,17 @@ void procs_rescan(struct procs *ps);
 /* The thread if it is known, else NULL; never looks into /proc. */
 struct thread *procs_find_thread(struct procs *ps, pid_t tid);
 
-/* Label set {thread id, thread name, process_id, process_name} of @t in the profile. */
+/*
+ * Label set {thread id, thread name, process_id, process_name} of @t in the
+ * profile; only the process's when the table is nearly full. @generation is
+ * above 0 and changes with each profile_reset().
+ */
 uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation);
 
 /* Processes and threads seen since the last call with @reset. */
 void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset);
 
-/* Calls @fn for every process alive by the records. */
-void procs_each(struct procs *ps, void (*fn)(const struct proc *p, void *arg), void *arg);
+/* Calls @fn, which must not add or remove any, for every process alive by the records. */
+void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg);
 
 #endif

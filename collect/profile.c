@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define MAX_STRING_BYTES (64u << 20)
+#define MAX_LABEL_BYTES  (16u << 20)
 #define MAX_MODULES      (1u << 16)
 #define MAX_MAPPINGS     (1u << 20)
 #define MAX_LOCATIONS    (4u << 20)
@@ -440,6 +441,8 @@ void profile_reset(struct profile *p)
 	idmap_clear(&p->sample_map);
 	p->n_frames = p->n_stacks = p->n_labels = p->n_labelsets = p->n_samples = 0;
 	p->quality = (struct profile_quality){0};
+	strtab_release(&p->label_strings);
+	(void)strtab_init(&p->label_strings, MAX_LABEL_BYTES); /* out of memory: values become empty */
 	p->overflow_stack = profile_stack(p, &overflow, 1);
 	p->overflow_labels = profile_labelset(p, NULL, 0);
 }
@@ -463,6 +466,7 @@ int profile_init(struct profile *p)
 void profile_release(struct profile *p)
 {
 	strtab_release(&p->strings);
+	strtab_release(&p->label_strings);
 	free(p->modules);
 	free(p->mappings);
 	free(p->locations);

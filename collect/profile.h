@@ -47,6 +47,7 @@ enum module_reason {
 	MODULE_IRREGULAR,   /* no regular file */
 	MODULE_NOT_ELF,     /* not an ELF file we can read */
 	MODULE_LIMIT,       /* too many modules or descriptors */
+	MODULE_REMOTE,      /* on a network or FUSE file system, which could keep us waiting */
 	MODULE_NO_CONTENTS, /* kernel or anonymous memory: nothing to open */
 };
 
@@ -60,7 +61,8 @@ struct profile_module {
 	enum module_reason reason;
 	uint32_t path; /* string id: as the target knows it; "[vdso]", "[kernel.kallsyms]", "[anon]" */
 	int fd;        /* MODULE_FILE with MODULE_OK: open read-only, owned by the collector; else -1 */
-	pid_t pid;     /* a process that had it mapped when it was first seen (MODULE_ANON: the only one) */
+	pid_t pid; /* a process that had it mapped when it was opened (MODULE_ANON: the only one; 0: of many)
+		    */
 	const uint8_t *image; /* MODULE_VDSO: the ELF image, process lifetime */
 	size_t image_size;
 	uint64_t file_size;
@@ -108,7 +110,7 @@ bool profile_module_vaddr(const struct profile_module *mod, uint64_t off, uint64
 
 struct profile_label {
 	uint32_t key; /* string id */
-	uint32_t str; /* string id, used if is_num is false */
+	uint32_t str; /* id in label_strings, used if is_num is false */
 	int64_t num;
 	bool is_num;
 };
@@ -152,6 +154,8 @@ struct profile_quality {
 
 struct profile {
 	struct strtab strings;
+	struct strtab
+		label_strings; /* of label values: thread and process names and ids; see profile_reset() */
 
 	struct profile_module *modules;
 	uint32_t n_modules, cap_modules;
@@ -192,7 +196,8 @@ struct profile {
 int profile_init(struct profile *p);
 void profile_release(struct profile *p); /* does not close module descriptors */
 
-/* Forget stacks, labels, samples and quality; keep modules, mappings, locations, strings. */
+/* Forget stacks, labels and their strings, samples and quality; keep modules, mappings, locations, other
+ * strings. */
 void profile_reset(struct profile *p);
 
 /* Each returns the index (existing or new), or PROFILE_NONE when out of memory or full. */

@@ -12,7 +12,7 @@
 
 static uint32_t mapped_location(struct collector *c, const struct unwind_frame *f)
 {
-	if (!f->map)
+	if (!f->map || f->map->mapping_id == PROFILE_NONE)
 		return c->loc_unknown_mapping;
 	return profile_location(&c->profile, f->map->mapping_id, f->pc - f->map->start + f->map->pgoff);
 }

@@ -117,6 +117,7 @@ static const char *why_unnamed(const struct profile *p, const struct tally *t)
 		[MODULE_IRREGULAR] = "not a regular file",
 		[MODULE_NOT_ELF] = "not an ELF file",
 		[MODULE_LIMIT] = "too many files",
+		[MODULE_REMOTE] = "on a network or FUSE file system",
 	};
 	enum module_reason reason = p->modules[t->module].reason;
 	uint32_t i, most = NAMES_NO_FILE;

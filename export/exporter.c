@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,39 @@ static void work_here(struct exporter *e, const struct export_job *job, int err)
 	e->finished = true;
 }
 
+/* ---- descriptors set aside for the pipe ---- */
+
+static int spare[2] = {-1, -1};
+static bool reserving;
+
+void exporter_reserve(void)
+{
+	int i;
+
+	reserving = true;
+	for (i = 0; i < 2; i++)
+		if (spare[i] < 0)
+			spare[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void use_reserve(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (spare[i] >= 0)
+			close(spare[i]);
+		spare[i] = -1;
+	}
+}
+
+/* As far as the pipe leaves room; the rest when it is closed. */
+static void restore_reserve(void)
+{
+	if (reserving)
+		exporter_reserve();
+}
+
 int exporter_start(struct exporter **out, const struct export_job *job)
 {
 	struct exporter *e = calloc(1, sizeof(*e));
@@ -80,6 +114,7 @@ int exporter_start(struct exporter **out, const struct export_job *job)
 	*e = (struct exporter){.pid = -1, .fd = -1, .names = job->names, .sink = job->sink};
 	e->n_locations = job->profile->n_locations;
 	buf_init(&e->in, EXPORTER_MAX_REPLY);
+	use_reserve();
 	err = make_pipe(fds);
 	if (!err) {
 		e->pid = fork();
@@ -90,6 +125,7 @@ int exporter_start(struct exporter **out, const struct export_job *job)
 		e->fd = fds[0];
 		close(fds[1]);
 	}
+	restore_reserve();
 	if (err) {
 		e->pid = -1;
 		work_here(e, job, err);
@@ -155,6 +191,9 @@ static void try_finish(struct exporter *e)
 	e->sink->created = r->created;
 	memcpy(e->sink->path, r->path, sizeof(r->path));
 	memcpy(e->sink->base, r->base, sizeof(r->base));
+	/* only the exporter's copy was made pending: without its answers the cache keeps the old reasons */
+	if (r->names_len)
+		names_retry(e->names, e->n_locations);
 	err = r->names_len
 		      ? names_decode(e->names, e->n_locations, e->in.data + sizeof(*r), (size_t)r->names_len)
 		      : 0;
@@ -229,6 +268,7 @@ void exporter_free(struct exporter *e)
 	}
 	if (e->fd >= 0)
 		close(e->fd);
+	restore_reserve();
 	buf_release(&e->in);
 	free(e);
 }

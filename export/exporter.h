@@ -54,6 +54,13 @@ struct export_result {
 struct exporter;
 
 /*
+ * Set two descriptors aside for the pipe of exporters to come, so that a
+ * collector that used up all others still gets names. Best effort; held until
+ * the process ends. Optional.
+ */
+void exporter_reserve(void);
+
+/*
  * Fork and start. *@out is then polled by exporter_fd() (readable: call
  * exporter_read()). -EAGAIN/-ENOMEM when fork is refused: then the job is done
  * in this process with addresses only, blocking, and the result is at hand.

@@ -240,6 +240,7 @@ _Noreturn void exporter_child(const struct export_job *job, int fd)
 	settle_signals();
 	settle_priority();
 	buf_init(&names, EXPORTER_MAX_REPLY - sizeof(reply));
+	names_retry(job->names, job->profile->n_locations);
 	ids = pending_locations(job, &n_ids);
 	exporter_work(job, NULL, &reply.result);
 	if (n_ids && names_encode(job->names, ids, n_ids, &names))

@@ -253,7 +253,7 @@ static void put_label(struct writer *w, const struct profile_label *l)
 	if (l->is_num)
 		proto_put_i64(&w->sub, LABEL_NUM, l->num);
 	else
-		proto_put_u64(&w->sub, LABEL_STR, profile_string(w, l->str));
+		proto_put_u64(&w->sub, LABEL_STR, string(w, strtab_get(&w->p->label_strings, l->str)));
 	put_submessage(w, SAMPLE_LABEL);
 }
 

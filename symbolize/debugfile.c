@@ -44,20 +44,18 @@ struct search {
 /* Below root @dir if it is a descriptor, else in our own root. Regular files only. */
 static int open_below(int dir, const char *path)
 {
-	struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	struct stat st;
-	int fd;
+	int path_fd, fd;
 
 	if (dir == AT_FDCWD)
 		return io_open_regular(AT_FDCWD, path);
-	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-	if (fd < 0)
+	path_fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	if (path_fd < 0)
 		return -errno;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
-		return fd;
-	close(fd);
-	return -EINVAL;
+	fd = io_reopen_regular(path_fd);
+	close(path_fd);
+	return fd;
 }
 
 /* Our own root if the target shares it: no need to look twice. */

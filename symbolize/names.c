@@ -86,6 +86,12 @@ static int reserve_frames(struct names *n, uint32_t extra)
 	return 0;
 }
 
+static bool may_pass(enum names_status status)
+{
+	return status == NAMES_NO_FILE || status == NAMES_JIT_UNMAPPED || status == NAMES_TIMEOUT ||
+	       status == NAMES_FAILED;
+}
+
 /*
  * Frames are only ever appended, also when a location is set again: locations
  * at the same address may share theirs.
@@ -93,6 +99,7 @@ static int reserve_frames(struct names *n, uint32_t extra)
 int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
 	      uint32_t n_frames)
 {
+	struct names_location *l;
 	int err;
 
 	if (n_frames > NAMES_MAX_INLINE || (unsigned int)status >= NAMES_STATUS_COUNT || loc == UINT32_MAX)
@@ -104,9 +111,28 @@ int names_set(struct names *n, uint32_t loc, enum names_status status, const str
 		return err;
 	if (n_frames)
 		memcpy(n->frames + n->n_frames, frames, n_frames * sizeof(*frames));
-	n->locations[loc] = (struct names_location){n->n_frames, (uint16_t)n_frames, (uint16_t)status};
+	l = &n->locations[loc];
+	l->first = n->n_frames;
+	l->n = (uint16_t)n_frames;
+	l->status = (uint8_t)status;
+	if (may_pass(status) && l->tries < NAMES_MAX_TRIES)
+		l->tries++;
 	n->n_frames += n_frames;
 	return 0;
+}
+
+void names_retry(struct names *n, uint32_t count)
+{
+	struct names_location *l;
+	uint32_t i;
+
+	for (i = 0; i < count && i < n->n_locations; i++) {
+		l = &n->locations[i];
+		if (!may_pass((enum names_status)l->status) || l->tries >= NAMES_MAX_TRIES)
+			continue;
+		l->status = NAMES_PENDING;
+		l->n = 0;
+	}
 }
 
 /* ---- writing ---- */

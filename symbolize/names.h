@@ -17,6 +17,7 @@
 
 #define NAMES_MAX_INLINE 64 /* frames of one location; deeper inlining is cut */
 #define NAMES_MAX_FRAMES (8u << 20)
+#define NAMES_MAX_TRIES  3 /* to name a location, in as many windows */
 
 struct names_frame {          /* string ids into names.strings */
 	uint32_t function;    /* demangled, what people read */
@@ -48,9 +49,10 @@ const char *names_status_text(enum names_status s);
 struct names {
 	struct strtab strings;
 	struct names_location {
-		uint32_t first;  /* into frames */
-		uint16_t n;      /* innermost first; 0: no name */
-		uint16_t status; /* enum names_status */
+		uint32_t first; /* into frames */
+		uint16_t n;     /* innermost first; 0: no name */
+		uint8_t status; /* enum names_status */
+		uint8_t tries;  /* that ended in a failure which may pass, see names_retry() */
 	} * locations;
 	uint32_t n_locations, cap_locations;
 	struct names_frame *frames;
@@ -67,6 +69,13 @@ int names_resize(struct names *n, uint32_t count);
  * n->strings. 0 or -errno. */
 int names_set(struct names *n, uint32_t loc, enum names_status status, const struct names_frame *frames,
 	      uint32_t n_frames);
+
+/*
+ * Make those of the first @count locations pending again whose failure another
+ * window may not see (too late, crashed, no file or map yet), each until it was
+ * set to such a status NAMES_MAX_TRIES times.
+ */
+void names_retry(struct names *n, uint32_t count);
 
 /*
  * Bytes for a pipe: only locations from @ids (@n of them) that are not

@@ -89,29 +89,34 @@ static bool better_symbol(const struct kernel *k, const struct ksym *a, const st
 /* One line: address, type letter, name, and "[module]" for those of modules. */
 static void take_line(struct kernel *k, const char *line)
 {
-	const char *text = (const char *)k->text.data, *addr, *type, *name, *module;
-	size_t len, type_len, name_len, module_len;
+	const char *text = (const char *)k->text.data, *type, *name, *module;
+	size_t type_len, name_len, module_len;
 	struct ksym s = {.set = true};
+	char *rest;
 	uint32_t i;
 
-	addr = word(&line, &len);
+	s.addr = strtoull(line, &rest, 16);
+	if (s.addr)
+		k->any_address = true;
+	i = source_lower_bound(k->m, s.addr);
+	/* Most lines are far from any wanted address: they are not worth more reading. */
+	if (i == k->m->n_addrs || (k->before[i].set && k->before[i].addr > s.addr))
+		return;
+	line = rest;
 	type = word(&line, &type_len);
 	name = word(&line, &name_len);
-	if (!addr || !type || !name)
+	if (!type || !name)
 		return;
 	module = word(&line, &module_len);
-	s.addr = strtoull(addr, NULL, 16);
 	s.text = strchr("tTwW", *type) != NULL;
 	s.name = (uint32_t)(name - text);
 	s.name_len = (uint16_t)name_len;
 	/* The name and its module are kept as one stretch of text. */
 	s.module_len = module && module == name + name_len + 1 ? (uint16_t)module_len : 0;
-	if (s.addr)
-		k->any_address = true;
-	i = source_lower_bound(k->m, s.addr);
-	if (i < k->m->n_addrs && k->m->addrs[i].vaddr == s.addr && !s.text)
+	/* Marks that are no code do not hide a function that begins where they stand. */
+	if (k->m->addrs[i].vaddr == s.addr && !s.text)
 		return;
-	if (i < k->m->n_addrs && better_symbol(k, &s, &k->before[i]))
+	if (better_symbol(k, &s, &k->before[i]))
 		k->before[i] = s;
 }
 

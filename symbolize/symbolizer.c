@@ -3,6 +3,7 @@
 #include "symbolize/symbolizer.h"
 
 #include "base/io.h"
+#include "symbolize/cgroup.h"
 #include "symbolize/sandbox.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEFAULT_MEMORY (1ull << 30) /* of its own, beside the files it maps */
+#define DEFAULT_MEMORY (1ull << 30)  /* of its own, beside the files it maps */
+#define MIN_MEMORY     (64ull << 20) /* less names nothing, whatever our control group leaves */
 #define MAX_MESSAGE    (64u << 20)
 #define BATCH          8192 /* locations in a message */
 #define FDS_PER_MODULE (3 + SOURCE_AUX_FDS)
@@ -113,10 +115,14 @@ static uint64_t file_bytes(int fd)
 	return fd >= 0 && !fstat(fd, &st) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* Mapped files count against the address space too, so the limit is on top of the largest. */
+/*
+ * Mapped files count against the address space too, so the limit is on top of the largest.
+ * The default takes no more than 3/4 of what our control group leaves: out of memory there
+ * would hit the program as well.
+ */
 static uint64_t memory_limit(const struct symbolizer_job *job)
 {
-	uint64_t largest = 0, size;
+	uint64_t largest = 0, left, size;
 	uint32_t i;
 
 	for (i = 0; i < job->n_modules; i++) {
@@ -125,7 +131,12 @@ static uint64_t memory_limit(const struct symbolizer_job *job)
 		if (size > largest)
 			largest = size;
 	}
-	return largest + (job->memory_bytes ? job->memory_bytes : DEFAULT_MEMORY);
+	if (job->memory_bytes)
+		return largest + job->memory_bytes;
+	left = cgroup_memory_left(CGROUP_SELF, CGROUP_ROOT) / 4 * 3;
+	if (left < MIN_MEMORY)
+		left = MIN_MEMORY;
+	return left < largest + DEFAULT_MEMORY ? left : largest + DEFAULT_MEMORY;
 }
 
 /* Descriptors the child keeps. The profile's own are copied: they are read-only here. 0 or -errno. */

@@ -121,9 +121,13 @@ comment() { # FILE KEY
 
 @test "windows with -w are numbered files that adjoin, and the oldest are removed" {
 	mkdir w
-	"$DDPROF_RUN" -q -w 0.5 --keep 3 -o w/p.pb.gz "$T/shares" 3 >/dev/null
+	"$DDPROF_RUN" -q -w 0.2 --keep 2 -o w/p.pb.gz "$T/shares" 4 >/dev/null
 	ls w
-	[ "$(ls w | wc -l)" = 3 ]
+	[ "$(ls w | wc -l)" = 2 ]
+	# Two are left of more; the last follows the one before it.
+	last=$(ls w | tail -1 | tr -dc 0-9)
+	[ "$((10#$last))" -ge 2 ]
+	[ -f "w/p-$(printf %06d $((10#$last - 1))).pb.gz" ]
 	for f in w/*; do $PPROF "$f" check; done
 }
 

@@ -29,6 +29,15 @@ static inline uint32_t sample_string(struct profile *p, const char *s)
 	return id;
 }
 
+
+static inline uint32_t sample_label(struct profile *p, const char *s)
+{
+	uint32_t id;
+
+	assert(!strtab_put(&p->label_strings, s, &id));
+	return id;
+}
+
 static inline uint32_t sample_module(struct profile *p, enum module_kind kind, const char *path,
 				     uint8_t build_id)
 {
@@ -88,8 +97,8 @@ static inline void sample_samples(struct sample_profile *s)
 {
 	struct profile *p = &s->p;
 	struct profile_label labels[] = {
-		{.key = sample_string(p, "thread id"), .str = sample_string(p, "4242")},
-		{.key = sample_string(p, "thread name"), .str = sample_string(p, "worker \xc3\xa9")},
+		{.key = sample_string(p, "thread id"), .str = sample_label(p, "4242")},
+		{.key = sample_string(p, "thread name"), .str = sample_label(p, "worker \xc3\xa9")},
 		{.key = sample_string(p, "span id"), .num = INT64_MIN + 5, .is_num = true},
 	};
 	const uint32_t in_work[] = {s->work, s->caller}, in_malloc[] = {s->malloc_, s->work, s->caller};

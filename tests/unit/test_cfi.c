@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -268,6 +269,63 @@ static void a_table_that_claims_more_than_it_has_is_not_used(void **state)
 	check_three_functions(b);
 }
 
+/* The fake image in a file whose .debug_frame is @size bytes long, mostly a hole. */
+static void load_sparse(struct bench *b, uint64_t size)
+{
+	char path[] = "/tmp/ddprof-test-cfi.XXXXXX";
+	Elf64_Shdr *sh = (void *)(b->elf.image + FAKE_SHDRS + sizeof(*sh));
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	fake_finish(&b->elf, 0);
+	((Elf64_Ehdr *)(void *)b->elf.image)->e_machine = regs_arch.e_machine;
+	sh->sh_size = size;
+	assert_int_equal(write(fd, b->elf.image, FAKE_SIZE), FAKE_SIZE);
+	assert_int_equal(ftruncate(fd, (off_t)(FAKE_FRAME + size)), 0);
+	close(fd);
+	b->m = modules_get(b->modules, getpid(), path, NULL, 0, 0);
+	unlink(path);
+	assert_non_null(b->m);
+	assert_int_equal(b->m->info->reason, MODULE_OK);
+	assert_int_equal(b->m->debug_frame.size, size);
+}
+
+/* Without a limit the next two would take hours. */
+static void a_hole_in_a_file_is_the_end_of_the_section(void **state)
+{
+	struct bench *b = *state;
+
+	fake_init(&b->elf, FAKE_DEBUG);
+	fake_fde(&b->elf, 0x2000, 0x40, NULL, 0);
+	load_sparse(b, 1ull << 40);
+	assert_int_equal(row_at(b, 0x2000), 0);
+	assert_int_equal(row_at(b, 0x3000), -ENOENT);
+	assert_int_equal(row_at(b, 0x2040), -ENOENT);
+}
+
+static void a_section_that_is_all_hole_has_no_index(void **state)
+{
+	struct bench *b = *state;
+
+	fake_init(&b->elf, FAKE_DEBUG);
+	memset(b->elf.image + FAKE_FRAME, 0, FAKE_SIZE - FAKE_FRAME);
+	load_sparse(b, 1ull << 40);
+	assert_int_equal(row_at(b, 0x2000), -ENOENT);
+}
+
+static void what_lies_behind_the_limit_of_a_section_is_not_looked_at(void **state)
+{
+	struct bench *b = *state;
+	uint32_t far = 65u << 20;
+
+	fake_init(&b->elf, FAKE_DEBUG);
+	fake_fde(&b->elf, 0x2000, 0x40, NULL, 0);
+	fake_u32(&b->elf, far); /* an entry as long as that, and one more behind it */
+	load_sparse(b, 1ull << 40);
+	assert_int_equal(row_at(b, 0x2000), 0);
+	assert_int_equal(row_at(b, 0x2fff), -ENOENT);
+}
+
 static void each_byte_of_an_image_may_be_wrong(void **state)
 {
 	struct bench *b = *state;
@@ -413,6 +471,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(malformed_sections_are_errors_not_crashes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_table_that_claims_more_than_it_has_is_not_used, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_hole_in_a_file_is_the_end_of_the_section, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_section_that_is_all_hole_has_no_index, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_lies_behind_the_limit_of_a_section_is_not_looked_at,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_byte_of_an_image_may_be_wrong, set_up, tear_down),
 		cmocka_unit_test(the_expression_of_a_plt_gives_its_cfa),
 		cmocka_unit_test(memory_is_read_from_the_stack_copy_only),

@@ -229,6 +229,58 @@ static void names_come_back_for_the_next_window(void **state)
 	assert_int_equal(x->result.n_top, 0);
 }
 
+static void a_name_that_failed_is_looked_up_again(void **state)
+{
+	struct fixture *x = *state;
+	struct names *n = &x->s.names;
+
+	assert_int_equal(names_set(n, x->own_location, NAMES_TIMEOUT, NULL, 0), 0);
+	start(x);
+	finish(x);
+	assert_string_equal(strtab_get(&n->strings, n->frames[n->locations[x->own_location].first].function),
+			    "profiled_function");
+}
+
+static void a_failure_that_stays_is_not_looked_up_for_ever(void **state)
+{
+	struct fixture *x = *state;
+	struct names *n = &x->s.names;
+	int i;
+
+	for (i = 0; i < NAMES_MAX_TRIES; i++)
+		assert_int_equal(names_set(n, x->own_location, NAMES_FAILED, NULL, 0), 0);
+	start(x);
+	finish(x);
+	assert_int_equal(n->locations[x->own_location].status, NAMES_FAILED);
+}
+
+static void a_reserve_gives_names_when_descriptors_are_used_up(void **state)
+{
+	struct fixture *x = *state;
+	int taken[256], n = 0, spent;
+	struct rlimit was, few;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	exporter_reserve();
+	few = (struct rlimit){64, was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n < 256 && (taken[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		n++;
+	spent = errno;
+	x->job.close_fds = taken;
+	x->job.n_close_fds = (uint32_t)n;
+	for (int window = 0; window < 2; window++) {
+		start(x);
+		assert_true(exporter_pid(x->e) > 0);
+		finish(x);
+		assert_int_equal(x->result.symbolize.mode, SYMBOLIZE_FULL);
+	}
+	while (n)
+		close(taken[--n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(spent, EMFILE);
+}
+
 static void a_sink_that_fails_is_reported_with_its_reason(void **state)
 {
 	struct fixture *x = *state;
@@ -510,6 +562,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_profile_becomes_a_file_and_a_summary),
 		T(names_come_back_for_the_next_window),
+		T(a_name_that_failed_is_looked_up_again),
+		T(a_failure_that_stays_is_not_looked_up_for_ever),
+		T(a_reserve_gives_names_when_descriptors_are_used_up),
 		T(a_sink_that_fails_is_reported_with_its_reason),
 		T(the_exporter_holds_nothing_it_should_not),
 		T(reading_never_waits_and_signals_of_the_group_do_not_end_it),

@@ -14,12 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define NO_PID 0x7ffffff0 /* beyond any pid_max */
 
 struct bench {
 	char dir[64];
@@ -160,10 +164,13 @@ static void a_file_that_is_gone_says_so_and_is_tried_again(void **state)
 
 	snprintf(moved, sizeof(moved), "%s.moved", path);
 	assert_int_equal(rename(path, moved), 0);
-	m = get(b, path, &id);
+	m = modules_get(b->ms, NO_PID, path, &id, 0x1000, 0x2000);
+	assert_non_null(m);
 	assert_int_equal(m->info->reason, MODULE_GONE);
+	assert_int_equal(m->info->pid, NO_PID);
 	assert_int_equal(rename(moved, path), 0);
 	assert_ptr_equal(get(b, path, &id), m);
+	assert_int_equal(m->info->pid, getpid());
 	assert_int_equal(m->info->reason, MODULE_OK);
 }
 
@@ -314,6 +321,92 @@ static void too_many_modules_share_one_that_says_so(void **state)
 	assert_ptr_not_equal(get(b, "/nonexistent/0", NULL), m);
 }
 
+static void the_vsyscall_page_is_one_module(void **state)
+{
+	struct bench *b = *state;
+	struct module *m = get(b, "[vsyscall]", NULL);
+
+	assert_int_equal(m->info->kind, MODULE_ANON);
+	assert_int_equal(m->info->pid, 0);
+	assert_ptr_equal(modules_get(b->ms, 1, "[vsyscall]", NULL, 0, 1), m);
+}
+
+static void anonymous_memory_of_many_processes_leaves_room_for_files(void **state)
+{
+	struct bench *b = *state;
+	const char *path = write_file(b, "lib.so", b->elf.image, FAKE_SIZE);
+	struct module *m = NULL, *own = modules_get(b->ms, 1, "//anon", NULL, 0, 1);
+	pid_t pid;
+
+	for (pid = 2; pid < 3000; pid++)
+		m = modules_get(b->ms, pid, "//anon", NULL, 0, 1);
+	assert_non_null(m);
+	assert_int_equal(m->info->kind, MODULE_ANON);
+	assert_int_equal(m->info->pid, 0);
+	assert_int_equal(b->profile.n_modules, 1025);
+	assert_ptr_equal(modules_get(b->ms, 1, "//anon", NULL, 0, 1), own);
+	assert_int_equal(get(b, path, NULL)->info->reason, MODULE_OK);
+}
+
+static void the_last_descriptors_are_left_to_others(void **state)
+{
+	struct bench *b = *state;
+	const char *path = write_file(b, "lib.so", b->elf.image, FAKE_SIZE);
+	enum module_reason reason = MODULE_OK;
+	struct rlimit old, few;
+	int fds[64], n = 0, fd;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){64, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n < 64 && (fd = module_open_file(getpid(), path, NULL, 0, 0, &reason)) >= 0)
+		fds[n++] = fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_in_range(n, 1, 32);
+	assert_true(fds[n - 1] < 32);
+	assert_int_equal(reason, MODULE_LIMIT);
+	while (n)
+		close(fds[--n]);
+}
+
+/* In a child: a FUSE file system at @dir that never answers. Exit status: a module_reason, or 77. */
+static int open_below_fuse(const char *dir)
+{
+	enum module_reason reason = MODULE_OK;
+	struct module_ident id = {.ino = 42};
+	char options[80], path[160];
+	struct statx stx;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	snprintf(path, sizeof(path), "%s/lib.so", dir);
+	if (fd < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("test", dir, "fuse", 0, options) ||
+	    statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC, STATX_TYPE, &stx))
+		return 77;
+	id.maj = stx.stx_dev_major;
+	id.min = stx.stx_dev_minor;
+	return module_open_file(getpid(), path, &id, 0, 0, &reason) == -1 ? (int)reason : 78;
+}
+
+static void a_fuse_file_system_is_not_asked(void **state)
+{
+	struct bench *b = *state;
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(20); /* would wait for ever otherwise */
+		_exit(open_below_fuse(b->dir));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip(); /* no FUSE here, or not permitted */
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), MODULE_REMOTE);
+}
+
 /* Runs in a child whose root is @dir; tells through @ready and waits to be killed. */
 static void live_in(const char *dir, int ready)
 {
@@ -425,6 +518,10 @@ int main(void)
 		TEST(the_vdso_is_read_from_memory),
 		TEST(the_kernel_is_one_module),
 		TEST(too_many_modules_share_one_that_says_so),
+		TEST(the_vsyscall_page_is_one_module),
+		TEST(anonymous_memory_of_many_processes_leaves_room_for_files),
+		TEST(the_last_descriptors_are_left_to_others),
+		TEST(a_fuse_file_system_is_not_asked),
 		TEST(links_are_followed_inside_the_root_of_the_process),
 		TEST(after_the_process_is_gone_only_the_very_same_file_is_taken),
 		TEST(headers_with_wrong_bytes_are_errors_not_crashes),

@@ -81,6 +81,32 @@ static void setting_again_replaces(void **state)
 	names_release(&n);
 }
 
+static void failures_that_may_pass_are_tried_three_times(void **state)
+{
+	static const enum names_status may_pass[] = {NAMES_NO_FILE, NAMES_JIT_UNMAPPED, NAMES_TIMEOUT,
+						     NAMES_FAILED};
+	struct names n;
+	uint32_t i;
+	int window;
+
+	(void)state;
+	fill(&n);
+	for (window = 1; window <= NAMES_MAX_TRIES; window++) {
+		for (i = 0; i < 4; i++)
+			assert_int_equal(names_set(&n, i, may_pass[i], NULL, 0), 0);
+		names_retry(&n, 3);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(n.locations[i].status,
+					 window < NAMES_MAX_TRIES ? NAMES_PENDING : may_pass[i]);
+		assert_int_equal(n.locations[3].status, NAMES_FAILED); /* not one of the first three */
+	}
+	names_retry(&n, UINT32_MAX);
+	assert_int_equal(n.locations[7].status, NAMES_DWARF);
+	assert_int_equal(n.locations[7].n, 2);
+	assert_int_equal(n.locations[9].status, NAMES_STRIPPED);
+	names_release(&n);
+}
+
 static void more_frames_than_allowed_are_refused(void **state)
 {
 	struct names_frame f[NAMES_MAX_INLINE + 1];
@@ -264,6 +290,7 @@ int main(void)
 		cmocka_unit_test(new_locations_are_pending),
 		cmocka_unit_test(every_status_has_a_text),
 		cmocka_unit_test(setting_again_replaces),
+		cmocka_unit_test(failures_that_may_pass_are_tried_three_times),
 		cmocka_unit_test(more_frames_than_allowed_are_refused),
 		cmocka_unit_test(what_was_encoded_is_decoded_into_a_table_with_other_ids),
 		cmocka_unit_test(an_answer_cannot_be_changed_from_the_wire),

@@ -97,7 +97,7 @@ static void every_sample_survives(void **state)
 			const struct pprof_label *got = &p->labels[s->first_label + k];
 
 			assert_str(p, got->key, strtab_get(&q->strings, want->key));
-			assert_str(p, got->str, want->is_num ? "" : strtab_get(&q->strings, want->str));
+			assert_str(p, got->str, want->is_num ? "" : strtab_get(&q->label_strings, want->str));
 			assert_true(got->num == (want->is_num ? want->num : 0));
 		}
 	}
