@@ -7,6 +7,7 @@
 
 setup() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
 	T=$BUILD/tests/targets
 	COMPARE=("$BUILD/tests/truth/unwind_libdw" -n 1200 -F 999 --min-equal 99.5 --min-complete 98 --)
 	cd "$BATS_TEST_TMPDIR"
