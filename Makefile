@@ -65,6 +65,8 @@ install: all
 	install -m 644 completions/ddprof.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ddprof
 	install -m 644 completions/_ddprof $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ddprof
 	install -m 644 completions/ddprof.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ddprof.fish
+	ln -sf ddprof $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ddprof-run
+	ln -sf ddprof.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ddprof-run.fish
 
 .PHONY: clean
 clean:

@@ -12,11 +12,24 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void complain(const struct session *s, int err, pid_t bad)
 {
-	if (bad && err == -ESRCH)
+	pid_t process = bad ? procfs_tgid(bad) : 0;
+
+	if (bad && access("/proc/self/stat", R_OK))
+		log_error("cannot attach to pid %d: /proc is not mounted", (int)bad);
+	else if (process && process != bad)
+		log_error("cannot attach to pid %d: it is a thread\n  use: --pid %d, its process", (int)bad,
+			  (int)process);
+	else if (bad && err == -ESRCH)
 		log_error("cannot attach to pid %d: there is no such process", (int)bad);
+	else if (bad && geteuid() == 0)
+		log_error("cannot attach to pid %d: %s\n  fix: it takes CAP_PERFMON or CAP_SYS_PTRACE, and "
+			  "every "
+			  "capability that the process has",
+			  (int)bad, strerror(-err));
 	else if (bad)
 		log_error("cannot attach to pid %d: %s\n  fix: run as the user it belongs to, or as root",
 			  (int)bad, strerror(-err));

@@ -61,14 +61,20 @@ static int run_alone(struct session *s, int err)
 	return launch_exec_status(err);
 }
 
+/* Errors that are no fault of the command line: they cost the profile, not the program. */
+static bool for_want_of_something(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 int cmd_run(struct options *opt, struct launch *l)
 {
 	struct session s;
 	int err = session_init(&s, opt, l, opt->argv[0]);
 
 	if (!err && opt->output)
-		err = session_open_sink(&s, 0);
-	if (err) {
+		err = session_check_sink(&s);
+	if (err && !for_want_of_something(err)) {
 		session_release(&s);
 		return EXIT_REFUSED;
 	}
@@ -84,7 +90,10 @@ int cmd_run(struct options *opt, struct launch *l)
 	}
 	err = launch_go(l);
 	if (err) {
-		log_error("cannot run '%s': %s", opt->argv[0], strerror(-err));
+		const char *near = err == -ENOENT ? command_nearest(opt->argv[0]) : NULL;
+
+		log_error("cannot run '%s': %s%s%s%s", opt->argv[0], strerror(-err),
+			  near ? "\n  did you mean 'ddprof " : "", near ? near : "", near ? "'?" : "");
 		session_release(&s);
 		return launch_exec_status(err);
 	}

@@ -89,6 +89,17 @@ int session_open_sink(struct session *s, pid_t pid)
 	return 0;
 }
 
+int session_check_sink(struct session *s)
+{
+	int err = session_open_sink(s, 0);
+
+	if (!err) {
+		sink_close(&s->sink);
+		s->sink_open = false;
+	}
+	return err;
+}
+
 void session_start(struct session *s)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);

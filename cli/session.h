@@ -49,6 +49,9 @@ struct session {
 int session_init(struct session *s, const struct options *opt, struct launch *launch, const char *program);
 void session_release(struct session *s);
 
+/* Can the output that was asked for be written? Nothing is left open or behind. As session_open_sink(). */
+int session_check_sink(struct session *s);
+
 /* Settle where the profile goes; the default name needs @pid. 0 or -errno, with one message logged. */
 int session_open_sink(struct session *s, pid_t pid);
 

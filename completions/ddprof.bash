@@ -78,8 +78,8 @@ _ddprof()
 	COMPREPLY=()
 	if [[ ${COMP_WORDS[0]##*/} != ddprof-run ]]; then
 		if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then
-			_ddprof_operands run "$cur"
-			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W "$_ddprof_commands" -- "$cur")
+			_ddprof_words "$_ddprof_commands" "$cur"
+			((${#COMPREPLY[@]})) || _ddprof_operands run "$cur"
 			return
 		fi
 		if [[ " $_ddprof_commands " == *" ${COMP_WORDS[1]} "* ]]; then

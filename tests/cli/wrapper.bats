@@ -4,6 +4,7 @@
 
 setup() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
 	T=$BUILD/tests/targets
 	PTY="python3 $ROOT/tests/targets/on_pty.py"
 	RUN=("$DDPROF_RUN" -q -o "$BATS_TEST_TMPDIR/p.pb.gz")
