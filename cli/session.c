@@ -120,11 +120,11 @@ static void not_written(struct session *s, int err, const char *why)
 	snprintf(s->result.why, sizeof(s->result.why), "%s", why);
 }
 
-static void give_up_exporter(struct session *s)
+static void give_up_exporter(struct session *s, const char *why)
 {
 	exporter_free(s->exporter);
 	s->exporter = NULL;
-	not_written(s, -ETIMEDOUT, "the exporter hangs");
+	not_written(s, -ETIMEDOUT, why);
 }
 
 static void take_result(struct session *s)
@@ -180,6 +180,7 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 		.comments = comments,
 		.n_comments = describe(s, lines, comments),
 		.symbolize = {.inlines = s->opt->inlines, .deadline_ms = deadline_ms},
+		.awaited = s->finishing,
 		.keep_stdout = s->sink.kind == SINK_STDOUT,
 	};
 	int err;
@@ -199,7 +200,7 @@ static void next_window(struct session *s, uint64_t now)
 {
 	take_result(s); /* one that worked in this process has nothing to poll */
 	if (s->exporter && now - s->export_started_ns > EXPORT_WAIT_MS * MS_NS)
-		give_up_exporter(s);
+		give_up_exporter(s, "the exporter hangs");
 	if (s->exporter)
 		return;
 	/* Standard output takes one profile, the last. */
@@ -291,15 +292,21 @@ enum session_until session_loop(struct session *s)
 
 static void wait_exporter(struct session *s, uint64_t deadline)
 {
+	unsigned interrupts = 0;
+
 	take_result(s); /* one that worked in this process is ready at once */
-	while (s->exporter && io_clock_ns(CLOCK_MONOTONIC) < deadline) {
-		if (wait_once(s, POLL_MS) & LAUNCH_EXITED)
+	/* One Ctrl-C is what ended it all; who sends two more does not want the profile. */
+	while (s->exporter && interrupts < 2 && io_clock_ns(CLOCK_MONOTONIC) < deadline) {
+		int got = wait_once(s, POLL_MS);
+
+		if (got & LAUNCH_EXITED)
 			note_end(s);
+		interrupts += (got & LAUNCH_INTERRUPT) != 0;
 		if (s->collector)
 			collector_drain(s->collector, false);
 	}
 	if (s->exporter)
-		give_up_exporter(s);
+		give_up_exporter(s, interrupts ? "interrupted" : "the exporter hangs");
 }
 
 int session_finish(struct session *s)
@@ -307,6 +314,7 @@ int session_finish(struct session *s)
 	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used_ms;
 	int err;
 
+	s->finishing = s->program_ended || !launch_pid(s->launch);
 	summary_progress_clear(s);
 	collector_stop(s->collector);
 	wait_exporter(s, begin + FORMER_WAIT_MS * MS_NS);

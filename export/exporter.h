@@ -32,6 +32,7 @@ struct export_job {
 	struct symbolize_options symbolize;
 	const int *close_fds; /* perf and other descriptors to close in the child first */
 	uint32_t n_close_fds;
+	bool awaited;     /* the program has ended and somebody waits: no lowered priority */
 	bool keep_stdout; /* the sink is standard output */
 };
 

@@ -203,7 +203,7 @@ static void settle_descriptors(const struct export_job *job, int pipe_fd)
 }
 
 /* Let others go first, and let the kernel take us first when memory runs out. */
-static void settle_priority(void)
+static void settle_priority(bool awaited)
 {
 	const struct rlimit no_core = {0};
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -212,7 +212,8 @@ static void settle_priority(void)
 		(void)!write(fd, "1000", 4);
 		close(fd);
 	}
-	setpriority(PRIO_PROCESS, 0, NICE);
+	if (!awaited)
+		setpriority(PRIO_PROCESS, 0, NICE);
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_NAME, "ddprof-export");
 }
@@ -238,7 +239,7 @@ _Noreturn void exporter_child(const struct export_job *job, int fd)
 
 	settle_descriptors(job, fd);
 	settle_signals();
-	settle_priority();
+	settle_priority(job->awaited);
 	buf_init(&names, EXPORTER_MAX_REPLY - sizeof(reply));
 	names_retry(job->names, job->profile->n_locations);
 	ids = pending_locations(job, &n_ids);

@@ -117,25 +117,30 @@ static int null_stdio(void)
 
 /* ---- manners ---- */
 
-static void default_signals(void)
+/* What a terminal or supervisor sends to the whole group is for the program: a profile is finished. */
+static const int for_others[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE};
+
+static void settle_signals(void)
 {
 	struct sigaction sa = {.sa_handler = SIG_DFL};
 	sigset_t none;
+	unsigned i;
 	int sig;
 
 	for (sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &sa, NULL);
-	/* A parent that went away is noticed by write(2) failing. */
+	/* A parent that went away is noticed by write(2) failing, and by its death's own signal. */
 	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
+	for (i = 0; i < sizeof(for_others) / sizeof(for_others[0]); i++)
+		sigaction(for_others[i], &sa, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /*
- * The profiled program comes first. Not SCHED_IDLE: beside a program that uses
- * every CPU its share would be a few milliseconds a second, too little to
- * finish before any deadline. Failing is fine.
+ * How far to stand back behind the program is the exporter's choice, whose nice
+ * value we have: a batch job of that weight. Not SCHED_IDLE: beside a program that
+ * uses every CPU its share would be too little to finish before any deadline.
  */
 static void lower_priority(void)
 {
@@ -144,7 +149,6 @@ static void lower_priority(void)
 	ssize_t ignored = 0;
 
 	sched_setscheduler(0, SCHED_BATCH, &param);
-	setpriority(PRIO_PROCESS, 0, 19);
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		ignored = write(fd, "1000", 4);
@@ -157,7 +161,7 @@ int sandbox_prepare(int *const *keep, uint32_t n)
 {
 	int err;
 
-	default_signals();
+	settle_signals();
 	err = move_above_stdio(keep, n);
 	if (!err)
 		err = null_stdio();

@@ -29,7 +29,6 @@ static inline uint32_t sample_string(struct profile *p, const char *s)
 	return id;
 }
 
-
 static inline uint32_t sample_label(struct profile *p, const char *s)
 {
 	uint32_t id;
