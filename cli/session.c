@@ -155,6 +155,7 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	struct utsname u;
 	uint32_t n = 0, i;
 
+	snprintf(lines[n++], 160, "ddprof.event: %s", collector_event(s->collector));
 	snprintf(lines[n++], 160, "ddprof.mode: %s", ladder_mode(l));
 	snprintf(lines[n++], 160, "ddprof.frequency_hz: %u", s->opt->frequency);
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));

@@ -62,10 +62,11 @@ static void put_head(struct buf *b, const struct session *s)
 {
 	const struct profile_quality *q = &s->quality;
 
-	buf_printf(b, "ddprof: '%s' (pid %d) for %.1f s: %llu samples, %llu lost, ", s->program, (int)s->pid,
-		   seconds(s->duration_ns), (unsigned long long)q->samples, (unsigned long long)q->lost);
+	buf_printf(b, "ddprof: '%s' (pid %d%s) %.1f s, %llu samples, %llu lost, ", s->program, (int)s->pid,
+		   q->processes > 1 ? " and others" : "", seconds(s->duration_ns),
+		   (unsigned long long)q->samples, (unsigned long long)q->lost);
 	if (q->user_samples)
-		buf_printf(b, "%.1f %% complete stacks", percent(q->complete, q->user_samples));
+		buf_printf(b, "%.1f %% complete", percent(q->complete, q->user_samples));
 	else
 		buf_put_str(b, "no stacks");
 }
@@ -96,7 +97,7 @@ static void put_file(struct buf *b, const struct session *s)
 		buf_printf(b, "%s", s->result.path);
 	buf_printf(b, " (%llu KB)", (unsigned long long)(s->result.bytes + 1023) / 1024);
 	if (s->files > 1 && s->sink.numbered)
-		buf_printf(b, ", %u files in all", s->files);
+		buf_printf(b, ", the last of %u windows written", s->files);
 }
 
 static void put_top(struct buf *b, const struct session *s)

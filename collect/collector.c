@@ -162,6 +162,11 @@ const struct ladder *collector_ladder(const struct collector *c)
 	return &c->ladder;
 }
 
+const char *collector_event(const struct collector *c)
+{
+	return c->event->name;
+}
+
 uint32_t collector_stack_size(const struct collector *c)
 {
 	return c->perf ? perf_stack_size(c->perf) : 0;

@@ -45,6 +45,9 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 
 const struct ladder *collector_ladder(const struct collector *c);
 
+/* Name of the event sampled. */
+const char *collector_event(const struct collector *c);
+
 /* Bytes of user stack taken with each sample; 0 before events are open. */
 uint32_t collector_stack_size(const struct collector *c);
 
