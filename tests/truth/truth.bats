@@ -138,3 +138,32 @@ comment() { # FILE KEY
 	less "$($PPROF p.pb.gz sum cpu-time)" 3.2e9
 	[ "$(ls)" = p.pb.gz ]
 }
+
+@test "a busy child that outlives the program does not hold the wrapper back" {
+	"$DDPROF_RUN" -q -o p.pb.gz bash -c '"$0" 20 >/dev/null & echo $! >child' "$T/shares"
+	kill -0 "$(cat child)"
+	kill "$(cat child)"
+}
+
+@test "with --follow descendants that outlive the program are profiled to their end" {
+	"$DDPROF_RUN" -q --follow -o p.pb.gz bash -c '"$0" 1 >/dev/null & exit 4' "$T/shares" || status=$?
+	[ "$status" = 4 ]
+	less 0.97e9 "$($PPROF p.pb.gz sum cpu-time)"
+	less 80 "$(python3 -c "print($($PPROF p.pb.gz total half) + $($PPROF p.pb.gz total third) + $($PPROF p.pb.gz total fifth))")"
+}
+
+@test "attached to short-lived threads, the parts add up to what /proc says" {
+	"$T/late_threads" 6 >out &
+	pid=$!
+	until grep -q ready out; do :; done
+	cpu() { awk '{ print ($14 + $15) * 1e7 }' "/proc/$pid/stat"; }
+	before=$(cpu)
+	"$DDPROF" attach -q --pid $pid -d 3 -o p.pb.gz
+	# Read a little later than the window's end: the profile must not be far below, and never above by more than ticks.
+	after=$(cpu)
+	sum=$($PPROF p.pb.gz sum cpu-time)
+	echo "profile $sum /proc $(python3 -c "print($after - $before)")"
+	less "$sum" "$(python3 -c "print(($after - $before) * 1.01 + 4e7)")"
+	less "$(python3 -c "print(($after - $before) * 0.8)")" "$sum"
+	wait $pid
+}
