@@ -577,15 +577,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(other_children_are_reported_and_times_are_known),
 		cmocka_unit_test(without_a_program_signals_are_ours),
 	};
-	int sig;
-
-	/* Whoever started us may ignore some (nohup, a shell's background job); the tests count from none. */
-	for (sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
 	ssize_t n;
+	int sig;
 
 	if (argc == 3 && strcmp(argv[1], "--program") == 0)
 		_exit(program(argv[2])); /* no leak check: the status is what is tested */
+	/* Whoever started us may ignore some (nohup, a shell's background job); the tests count from none. */
+	for (sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n < 0)
 		return 1;
