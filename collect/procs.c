@@ -297,21 +297,37 @@ static void rescan_threads(struct procs *ps, struct proc *p)
 	procfs_tasks(p->pid, scan_task, &s);
 }
 
+static uint32_t count_procs(const struct procs *ps)
+{
+	const struct proc *p;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < BUCKETS; i++)
+		for (p = ps->procs[i]; p; p = p->next)
+			n++;
+	return n;
+}
+
 void procs_rescan(struct procs *ps)
 {
-	uint32_t i;
+	uint32_t i, n = 0, cap = count_procs(ps);
+	pid_t *pids = calloc(cap ? cap : 1, sizeof(*pids));
+	struct proc *p;
 
-	for (i = 0; i < BUCKETS; i++) {
-		struct proc *p, *next;
-
-		for (p = ps->procs[i]; p; p = next) {
-			next = p->next;
-			if (rescan_maps(ps, p) == -ESRCH)
-				forget_threads(ps, p, NULL);
-			else
-				rescan_threads(ps, p);
-		}
+	if (!pids)
+		return;
+	/* By number: looking at one process may show that a thread, and with it another process, is gone. */
+	for (i = 0; i < BUCKETS; i++)
+		for (p = ps->procs[i]; p && n < cap; p = p->next)
+			pids[n++] = p->pid;
+	for (i = 0; i < n; i++) {
+		p = find_proc(ps, pids[i]);
+		if (p && rescan_maps(ps, p) == -ESRCH)
+			forget_threads(ps, p, NULL);
+		else if (p)
+			rescan_threads(ps, p);
 	}
+	free(pids);
 }
 
 int procs_adopt(struct procs *ps, pid_t pid)
@@ -489,16 +505,8 @@ void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool r
 	*processes = ps->seen_processes;
 	*threads = ps->seen_threads;
 	if (reset) {
-		uint32_t i;
-
-		ps->seen_processes = 0;
+		ps->seen_processes = count_procs(ps);
 		ps->seen_threads = ps->n_threads;
-		for (i = 0; i < BUCKETS; i++) {
-			struct proc *p;
-
-			for (p = ps->procs[i]; p; p = p->next)
-				ps->seen_processes++;
-		}
 	}
 }
 
