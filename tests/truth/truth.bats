@@ -48,7 +48,7 @@ comment() { # FILE KEY
 	all: $(addprefix t,$(shell seq 1 300))
 	t%: ; @$(SHELL) -c 'i=0; while [ $$i -lt 1500 ]; do i=$$((i+1)); done'
 	M
-	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time make -j2 -s >/dev/null; } 2>&3'
+	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time make -j2 -s >/dev/null 2>&1; } 2>&3'
 	sum=$($PPROF p.pb.gz sum cpu-time)
 	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
 	echo "profile $sum kernel $cpu"
