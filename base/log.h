@@ -30,7 +30,6 @@ enum log_mode {
 
 /* Messages above @level are dropped. */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 void log_set_mode(enum log_mode mode);
 
 /*

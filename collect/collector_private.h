@@ -42,7 +42,6 @@ struct collector {
 	struct unwinder *unwinder;
 	struct profile profile;
 	int epfd;
-	bool stopped;
 
 	bool attached;
 	struct target *targets;
@@ -66,7 +65,6 @@ struct collector {
 	uint32_t max_frames;
 
 	int *fds; /* for collector_fds() */
-	uint32_t n_fds;
 };
 
 /* sample.c: one sample into the profile. 0 or -ENOMEM. */

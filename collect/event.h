@@ -22,10 +22,8 @@ struct event {
 };
 
 extern const struct event event_table[];
-extern const unsigned event_table_size;
 
 /* The default: CPU time by a software clock, on every machine. */
 const struct event *event_default(void);
-const struct event *event_find(const char *name); /* NULL: not in the table */
 
 #endif

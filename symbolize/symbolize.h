@@ -18,9 +18,10 @@
 #include <stdint.h>
 
 struct symbolize_options {
-	bool inlines;           /* resolve inlined calls */
-	uint32_t deadline_ms;   /* for the first attempt; 0: default (20 s) */
-	uint64_t memory_bytes;  /* address-space limit of the symbolizer; 0: default */
+	bool inlines;          /* resolve inlined calls */
+	uint32_t deadline_ms;  /* for the first attempt; 0: default (20 s) */
+	uint64_t memory_bytes; /* beyond what it has mapped and its largest file; 0: 1 GiB, less if its cgroup
+				  is smaller */
 	uint32_t attempt_fault; /* tests only: make attempt N (bit N) crash in the child */
 	uint32_t attempt_hang;  /* tests only: bit N hangs */
 };
