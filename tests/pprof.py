@@ -5,6 +5,7 @@
   pprof.py FILE own [TYPE]        own value per innermost function, in per cent
   pprof.py FILE total NAME [TYPE] value of all stacks that contain NAME, in per cent
   pprof.py FILE sum TYPE          sum of a sample type
+  pprof.py FILE duration          of the profile in ns
   pprof.py FILE comments          one per line
   pprof.py FILE labels KEY        distinct values of a label with their cpu-time in ns
   pprof.py FILE check             structural rules; prints "ok" or what is wrong
@@ -162,6 +163,8 @@ def main(argv):
         print(f"{100 * v / (p.sum(t) or 1):.2f}")
     elif what == "sum":
         print(p.sum(p.type(argv[3])))
+    elif what == "duration":
+        print(p.duration)
     elif what == "comments":
         print("\n".join(p.comments))
     elif what == "labels":

@@ -36,11 +36,10 @@ comment() { # FILE KEY
 }
 
 @test "profiled and unsampled CPU time add up to the kernel's count within 1 %" {
-	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time "$0" 3 >/dev/null; } 2>&3' "$T/shares"
+	"$DDPROF_RUN" -q -o p.pb.gz "$T/cputime" cpu "$T/shares" 3 >/dev/null
 	sum=$($PPROF p.pb.gz sum cpu-time)
-	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
-	echo "profile $sum kernel $cpu"
-	less "$(apart "$sum" "$cpu")" 1
+	echo "profile $sum kernel $(cat cpu)"
+	less "$(apart "$sum" "$(cat cpu)")" 1
 }
 
 @test "the same for hundreds of short children" {
@@ -48,21 +47,20 @@ comment() { # FILE KEY
 	all: $(addprefix t,$(shell seq 1 300))
 	t%: ; @$(SHELL) -c 'i=0; while [ $$i -lt 1500 ]; do i=$$((i+1)); done'
 	M
-	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time make -j2 -s >/dev/null 2>&1; } 2>&3'
+	"$DDPROF_RUN" -q -o p.pb.gz "$T/cputime" cpu make -j2 -s >/dev/null 2>&1
 	sum=$($PPROF p.pb.gz sum cpu-time)
-	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
-	echo "profile $sum kernel $cpu"
+	echo "profile $sum kernel $(cat cpu)"
 	$PPROF p.pb.gz own | head -5
-	less "$(apart "$sum" "$cpu")" 1
+	less "$(apart "$sum" "$(cat cpu)")" 1
 	# What was not sampled is there under its own name.
 	[ "$($PPROF p.pb.gz total '[not sampled]')" != 0.00 ]
 }
 
 @test "a kernel-heavy program adds up too, with or without permission to see the kernel" {
-	"$DDPROF_RUN" -q -o p.pb.gz bash -c 'exec 3>cpu; TIMEFORMAT="%U %S"; { time dd if=/dev/zero of=/dev/null bs=64k count=150000 2>/dev/null; } 2>&3'
+	"$DDPROF_RUN" -q -o p.pb.gz "$T/cputime" cpu dd if=/dev/zero of=/dev/null bs=64k count=150000 2>/dev/null
 	sum=$($PPROF p.pb.gz sum cpu-time)
-	cpu=$(awk '{ print ($1 + $2) * 1e9 }' cpu)
-	less "$(apart "$sum" "$cpu")" 2
+	echo "profile $sum kernel $(cat cpu)"
+	less "$(apart "$sum" "$(cat cpu)")" 1
 	if [ "$(comment p.pb.gz mode)" = user ]; then
 		less 20 "$($PPROF p.pb.gz total '[kernel, not permitted]')"
 	fi
@@ -79,9 +77,9 @@ comment() { # FILE KEY
 	echo "early $early late $late"
 	less 60 "$early"
 	less 5 "$late"
-	# Five runnable threads on n CPUs for 3 s: never more than n CPUs' worth, and nearly all of it.
+	# Five runnable threads on n CPUs: never more than n CPUs' worth.
 	sum=$($PPROF p.pb.gz sum cpu-time)
-	less "$sum" "$(python3 -c "print(min(5, $(nproc)) * 3.15e9)")"
+	less "$sum" "$(python3 -c "print(min(5, $(nproc)) * 1.01 * $($PPROF p.pb.gz duration))")"
 	names=$($PPROF p.pb.gz labels 'thread name')
 	echo "$names"
 	[[ $names == *early* && $names == *late* ]]
@@ -133,10 +131,9 @@ comment() { # FILE KEY
 }
 
 @test "one file holds the whole run when windows are only how often it is brought up to date" {
-	DD_PROFILING_UPLOAD_PERIOD=1 "$DDPROF_RUN" -q -F 199 -o p.pb.gz "$T/shares" 3 >/dev/null
-	less 2.9e9 "$($PPROF p.pb.gz sum cpu-time)"
-	less "$($PPROF p.pb.gz sum cpu-time)" 3.2e9
-	[ "$(ls)" = p.pb.gz ]
+	DD_PROFILING_UPLOAD_PERIOD=1 "$DDPROF_RUN" -q -F 199 -o p.pb.gz "$T/cputime" cpu "$T/shares" 3 >/dev/null
+	less "$(apart "$($PPROF p.pb.gz sum cpu-time)" "$(cat cpu)")" 1
+	[ "$(ls *pb*)" = p.pb.gz ]
 }
 
 @test "a busy child that outlives the program does not hold the wrapper back" {
@@ -159,11 +156,12 @@ comment() { # FILE KEY
 	cpu() { awk '{ print ($14 + $15) * 1e7 }' "/proc/$pid/stat"; }
 	before=$(cpu)
 	"$DDPROF" attach -q --pid $pid -d 3 -o p.pb.gz
-	# Read a little later than the window's end: the profile must not be far below, and never above by more than ticks.
+	# Read a little later than the window's end: the profile must not be far below, and never above by more than
+	# ticks and what a hypervisor steals, which /proc does not count.
 	after=$(cpu)
 	sum=$($PPROF p.pb.gz sum cpu-time)
 	echo "profile $sum /proc $(python3 -c "print($after - $before)")"
-	less "$sum" "$(python3 -c "print(($after - $before) * 1.01 + 4e7)")"
+	less "$sum" "$(python3 -c "print(($after - $before) * 1.1 + 4e7)")"
 	less "$(python3 -c "print(($after - $before) * 0.8)")" "$sum"
 	wait $pid
 }
