@@ -32,6 +32,18 @@ void log_pin_stderr(void)
 		stderr_fd = fd;
 }
 
+int log_pinned_fd(void)
+{
+	return stderr_fd == STDERR_FILENO ? -1 : stderr_fd;
+}
+
+void log_unpin_stderr(void)
+{
+	if (stderr_fd != STDERR_FILENO)
+		close(stderr_fd);
+	stderr_fd = STDERR_FILENO;
+}
+
 bool log_wants(enum log_level level)
 {
 	return level <= current_level && current_mode != LOG_MODE_DISABLED;

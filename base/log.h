@@ -38,6 +38,12 @@ void log_set_mode(enum log_mode mode);
  */
 void log_pin_stderr(void);
 
+/* That duplicate, for who closes all other descriptors; -1: none. */
+int log_pinned_fd(void);
+
+/* Close it: from now on messages go to whatever descriptor 2 is. */
+void log_unpin_stderr(void);
+
 /* True when a message at @level would be shown: to skip costly arguments. */
 bool log_wants(enum log_level level);
 

@@ -64,6 +64,7 @@ int cmd_attach(struct options *opt, struct launch *l)
 	int err;
 
 	procfs_comm(opt->pids[0], opt->pids[0], comm);
+	exporter_reserve();
 	err = session_init(&s, opt, l, comm);
 	if (!err) {
 		s.pid = opt->pids[0];

@@ -319,6 +319,11 @@ int options_check(const struct options *o, char *why)
 {
 	int most = o->command == COMMAND_VERSION ? 0 : 1;
 
+	if (o->in_place && (o->wrap || (o->output && strcmp(o->output, "-") == 0))) {
+		snprintf(why, OPTIONS_ERROR_MAX, "--in-place excludes %s",
+			 o->wrap ? "--wrap" : "-o -\ngive a file: the profile is finished after the program");
+		return -EINVAL;
+	}
 	if (o->command == COMMAND_RUN || o->command == COMMAND_ATTACH)
 		return check_targets(o, why);
 	if (o->argc > most) {

@@ -54,8 +54,10 @@ struct options {
 	bool user_only;      /* no kernel frames */
 	bool inlines;        /* resolve inlined calls */
 	uint64_t window_ns;
-	bool window_given;    /* by --window: each window becomes a file of its own */
-	uint64_t duration_ns; /* 0: to the program's exit (run), one window (attach) */
+	bool window_given;        /* by --window: each window becomes a file of its own */
+	uint64_t duration_ns;     /* 0: to the program's exit (run), one window (attach) */
+	bool in_place, wrap;      /* as given; neither: inplace.h decides */
+	uint64_t exit_timeout_ns; /* 0: not given; see session.h */
 
 	/* where to */
 	const char *output;  /* FILE, DIR/ or "-"; NULL: the default name */

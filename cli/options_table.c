@@ -70,6 +70,17 @@ const struct option_def option_table[] = {
 	{ .name = "duration", .letter = 'd', .arg = "SECONDS", .group = TARGET, .commands = RECORD,
 	  .help = "stop profiling after this time (default: run: when the program exits; attach: after one window)",
 	  .type = OPTION_SECONDS, .min = 100, .max = 31536000000, .unit = "s", AT(duration_ns) },
+	{ .name = "in-place", .group = TARGET, .commands = RUN,
+	  .help = "the program takes this very process and the profiler detaches from it "
+		  "(default under a supervisor that counts on the pid)",
+	  .type = OPTION_FLAG, AT(in_place) },
+	{ .name = "wrap", .group = TARGET, .commands = RUN,
+	  .help = "the program is a child and its profile is finished when the command returns (default otherwise)",
+	  .type = OPTION_FLAG, AT(wrap) },
+	{ .name = "exit-timeout", .arg = "SECONDS", .group = TARGET, .commands = RECORD,
+	  .help = "how long to wait for the last profile when the program has ended "
+		  "(default 5; at a terminal, where Ctrl-C ends it, 30)",
+	  .type = OPTION_SECONDS, .min = 100, .max = 3600000, .unit = "s", AT(exit_timeout_ns) },
 	{ .name = "enable", .arg = "BOOL", .group = TARGET, .commands = RUN,
 	  .help = "false: run the program without profiling it", .env = {"DD_PROFILING_ENABLED"},
 	  .type = OPTION_BOOL, .choices = enabled_words, AT(enabled) },

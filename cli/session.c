@@ -5,23 +5,24 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/summary.h"
+#include "cli/supervise_targets.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define POLL_MS        250 /* at least this often the rings are looked at */
-#define PROGRESS_NS    1000000000u
-#define COMMENTS_MAX   8
-#define EXPORT_WAIT_MS 120000 /* while sampling goes on; symbolizing is bounded well below it */
-#define FINISH_WAIT_MS 30000  /* at the end, for all that is still to be written */
-#define FORMER_WAIT_MS 10000  /* of it for the window before the last */
-#define SYMBOLIZE_MS   20000  /* of it until symbolizing has to make do with less, and the file is written */
-#define MS_NS          UINT64_C(1000000)
+#define POLL_MS                  250 /* at least this often the rings are looked at */
+#define PROGRESS_NS              1000000000u
+#define COMMENTS_MAX             8
+#define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
+#define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
+#define EXIT_TIMEOUT_TERMINAL_NS UINT64_C(30000000000) /* somebody is there who can interrupt */
+#define MS_NS                    UINT64_C(1000000)
 
 /* Names may hold anything: control characters must not reach the terminal. */
 static void clean(char *name)
@@ -37,10 +38,20 @@ int session_init(struct session *s, const struct options *opt, struct launch *la
 	uint32_t i;
 	int err;
 
-	*s = (struct session){.opt = opt, .launch = launch, .end_ns = UINT64_MAX};
+	*s = (struct session){
+		.opt = opt,
+		.launch = launch,
+		.news_fd = -1,
+		.signal_fd = -1,
+		.program_fd = -1,
+		.runs_program = opt->command == COMMAND_RUN,
+		.end_ns = UINT64_MAX,
+		.exit_timeout_ns = opt->exit_timeout_ns    ? opt->exit_timeout_ns
+				   : isatty(STDERR_FILENO) ? EXIT_TIMEOUT_TERMINAL_NS
+							   : EXIT_TIMEOUT_NS,
+	};
 	snprintf(s->program, sizeof(s->program), "%s", base && base[1] ? base + 1 : program);
 	clean(s->program);
-	exporter_reserve();
 	err = names_init(&s->names);
 	if (err)
 		return err;
@@ -69,23 +80,49 @@ void session_release(struct session *s)
 		sink_close(&s->sink);
 }
 
+/*
+ * A collector started again has only what comes from now on: what its
+ * predecessor wrote into the one file stays, and the rest goes beside it.
+ */
+static const char *output_name(const struct session *s, char *buf, size_t len)
+{
+	const char *out = s->opt->output, *end;
+	struct stat st;
+
+	if (!s->state || !s->state->one_file || !out || !strcmp(out, "-") || !out[0] ||
+	    out[strlen(out) - 1] == '/' || (!stat(out, &st) && S_ISDIR(st.st_mode)))
+		return out;
+	end = out + strlen(out);
+	if (end - out > 6 && !strcmp(end - 6, ".pb.gz"))
+		end -= 6;
+	snprintf(buf, len, "%.*s-restarted%u%s", (int)(end - out), out, s->state->restarts, end);
+	return buf;
+}
+
 int session_open_sink(struct session *s, pid_t pid)
 {
 	struct sink_name name = {s->program, pid, io_clock_ns(CLOCK_REALTIME)};
 	bool numbered = s->opt->window_given, moved = false;
-	char why[512] = "";
+	char why[512] = "", path[PATH_MAX];
+	const char *output = output_name(s, path, sizeof(path));
 	int err;
 
 	if (s->sink_open)
 		return 0;
-	err = sink_open(&s->sink, s->opt->output, &name, numbered, s->opt->keep, &moved, why, sizeof(why));
+	if (s->state && numbered && s->state->name_time_ns)
+		name.time_ns = s->state->name_time_ns; /* the same series of files */
+	err = sink_open(&s->sink, output, &name, numbered, s->opt->keep, &moved, why, sizeof(why));
 	if (err) {
 		log_error("%s", why);
 		return err;
 	}
 	s->sink_open = true;
+	if (s->state)
+		s->state->name_time_ns = name.time_ns;
 	if (moved)
 		log_notice("the current directory is not writable, the profile goes to '%s'", s->sink.path);
+	if (s->state && s->state->one_file)
+		log_notice("what was written before stays as it is, the rest goes to '%s'", s->sink.path);
 	return 0;
 }
 
@@ -125,27 +162,6 @@ static void give_up_exporter(struct session *s, const char *why)
 	exporter_free(s->exporter);
 	s->exporter = NULL;
 	not_written(s, -ETIMEDOUT, why);
-}
-
-static void take_result(struct session *s)
-{
-	if (!s->exporter || !exporter_read(s->exporter, &s->result))
-		return;
-	exporter_free(s->exporter);
-	s->exporter = NULL;
-	s->have_result = true;
-	if (s->result.status)
-		log_error("the profile was not written: %s", s->result.why);
-	else
-		s->files++;
-	log_debug("memory: collector %llu KB, exporter %llu KB, symbolizer %llu KB",
-		  (unsigned long long)s->quality.own_rss_kb, (unsigned long long)s->result.peak_rss_kb,
-		  (unsigned long long)s->result.symbolize.peak_rss_kb);
-	log_debug("exporting took %.0f ms, of which symbolizing %.0f ms; CPU %.0f and %.0f ms",
-		  (double)s->result.wall_ns / 1e6, (double)s->result.symbolize.wall_ns / 1e6,
-		  (double)s->result.cpu_ns / 1e6, (double)s->result.symbolize.cpu_ns / 1e6);
-	if (s->result.symbolize.mode != SYMBOLIZE_FULL)
-		log_notice("names are incomplete: %s", s->result.symbolize.why);
 }
 
 /* Settings and mode, for the profile's comments. Returns how many of @lines were used. */
@@ -190,23 +206,32 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 	s->duration_ns = p->duration_ns;
 	job.close_fds = collector_fds(s->collector, &job.n_close_fds);
 	s->export_started_ns = io_clock_ns(CLOCK_MONOTONIC);
+	if (s->state && !s->sink.numbered)
+		s->state->one_file = true;
 	err = exporter_start(&s->exporter, &job);
 	if (err)
 		not_written(s, err, strerror(-err));
 	return err;
 }
 
+static void next_seq(struct session *s)
+{
+	collector_next(s->collector, !s->sink.numbered);
+	if (s->state)
+		s->state->next_seq = collector_window_seq(s->collector);
+}
+
 /* A window is over. Skipped, to be tried again at once, while the one before is still being written. */
 static void next_window(struct session *s, uint64_t now)
 {
-	take_result(s); /* one that worked in this process has nothing to poll */
+	session_take_result(s); /* one that worked in this process has nothing to poll */
 	if (s->exporter && now - s->export_started_ns > EXPORT_WAIT_MS * MS_NS)
 		give_up_exporter(s, "the exporter hangs");
 	if (s->exporter)
 		return;
 	/* Standard output takes one profile, the last. */
 	if (s->sink.kind != SINK_STDOUT && !export_window(s, 0))
-		collector_next(s->collector, !s->sink.numbered);
+		next_seq(s);
 	while (s->window_end_ns <= now)
 		s->window_end_ns += s->opt->window_ns;
 }
@@ -224,105 +249,87 @@ static int poll_timeout(const struct session *s, uint64_t now)
 	return until > now ? (int)((until - now + 999999) / 1000000) : 0;
 }
 
-/* Wait for something to happen; returns the LAUNCH_* bits of the signals that came. */
-static int wait_once(struct session *s, int timeout)
-{
-	struct pollfd pfd[3] = {
-		{.fd = launch_signal_fd(s->launch), .events = POLLIN},
-		{.fd = s->collector ? collector_epoll_fd(s->collector) : -1, .events = POLLIN},
-		{.fd = s->exporter ? exporter_fd(s->exporter) : -1, .events = POLLIN},
-	};
-
-	if (poll(pfd, 3, timeout) < 0)
-		return 0;
-	if (pfd[2].revents)
-		take_result(s);
-	return pfd[0].revents ? launch_signals(s->launch) : 0;
-}
-
-static uint64_t timeval_ns(const struct timeval *t)
-{
-	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_usec * 1000u;
-}
-
-static void note_end(struct session *s)
-{
-	const struct rusage *ru = launch_rusage(s->launch);
-
-	s->program_ended = true;
-	if (s->collector)
-		collector_set_rusage(s->collector, timeval_ns(&ru->ru_utime), timeval_ns(&ru->ru_stime));
-}
-
 static bool ended(struct session *s)
 {
-	if (s->pid && launch_pid(s->launch) == s->pid && !s->program_ended)
+	if (s->runs_program && !s->program_ended)
 		return false;
 	if (!s->collector || (s->program_ended && !s->opt->follow))
 		return true;
 	return collector_targets_ended(s->collector);
 }
 
+/* The program is likely to have been asked as well: its last seconds belong into the profile. */
+static void asked_to_end(struct session *s)
+{
+	uint64_t end = io_clock_ns(CLOCK_MONOTONIC) + s->exit_timeout_ns;
+
+	if (end < s->end_ns)
+		s->end_ns = end;
+}
+
 enum session_until session_loop(struct session *s)
 {
 	for (;;) {
 		uint64_t now = io_clock_ns(CLOCK_MONOTONIC);
-		int got = wait_once(s, poll_timeout(s, now));
+		int heard = session_wait(s, poll_timeout(s, now));
 
-		if (got & LAUNCH_EXITED)
-			note_end(s);
 		if (s->collector && collector_drain(s->collector, false)) {
 			log_error("out of memory: profiling stops");
 			return SESSION_TIME_IS_UP;
 		}
-		if (got & LAUNCH_INTERRUPT)
+		if (heard & SESSION_HEARD_INTERRUPT)
 			return SESSION_INTERRUPTED;
+		if (heard & SESSION_HEARD_TERMINATE)
+			asked_to_end(s);
 		if (ended(s))
 			return s->program_ended ? SESSION_PROGRAM_ENDS : SESSION_TARGETS_END;
+		if (s->state && s->collector)
+			supervise_note(s->state, s->collector);
 		now = io_clock_ns(CLOCK_MONOTONIC);
 		if (now >= s->end_ns)
 			return SESSION_TIME_IS_UP;
 		if (s->collector && now >= s->window_end_ns)
 			next_window(s, now);
-		if (s->progress && s->collector && !launch_pid(s->launch) && now >= s->progress_ns) {
+		if (s->progress && s->collector && !s->runs_program && now >= s->progress_ns) {
 			summary_progress(s);
 			s->progress_ns = now + PROGRESS_NS;
 		}
 	}
 }
 
+/* What one Ctrl-C began, a second ends: whoever sends it does not want the profile. */
 static void wait_exporter(struct session *s, uint64_t deadline)
 {
 	unsigned interrupts = 0;
 
-	take_result(s); /* one that worked in this process is ready at once */
-	/* One Ctrl-C is what ended it all; who sends two more does not want the profile. */
+	session_take_result(s); /* one that worked in this process is ready at once */
 	while (s->exporter && interrupts < 2 && io_clock_ns(CLOCK_MONOTONIC) < deadline) {
-		int got = wait_once(s, POLL_MS);
-
-		if (got & LAUNCH_EXITED)
-			note_end(s);
-		interrupts += (got & LAUNCH_INTERRUPT) != 0;
+		interrupts += (session_wait(s, POLL_MS) & SESSION_HEARD_INTERRUPT) != 0;
 		if (s->collector)
 			collector_drain(s->collector, false);
 	}
 	if (s->exporter)
-		give_up_exporter(s, interrupts ? "interrupted" : "the exporter hangs");
+		give_up_exporter(s, interrupts ? "interrupted" : "it takes too long");
 }
 
+/*
+ * Whoever waits for us goes on when the exit timeout is over; names have to be
+ * found well before, so that the file is there in time. If it is not, it may
+ * still become complete in as much time again.
+ */
 int session_finish(struct session *s)
 {
-	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used_ms;
+	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used, symbolize_ns = s->exit_timeout_ns / 10 * 6;
 	int err;
 
-	s->finishing = s->program_ended || !launch_pid(s->launch);
+	s->finishing = s->program_ended || !s->runs_program;
 	summary_progress_clear(s);
 	collector_stop(s->collector);
-	wait_exporter(s, begin + FORMER_WAIT_MS * MS_NS);
+	wait_exporter(s, begin + s->exit_timeout_ns / 3);
 	collector_drain(s->collector, true);
-	used_ms = (io_clock_ns(CLOCK_MONOTONIC) - begin) / MS_NS;
-	err = export_window(s, used_ms < SYMBOLIZE_MS ? (uint32_t)(SYMBOLIZE_MS - used_ms) : 1);
-	wait_exporter(s, begin + FINISH_WAIT_MS * MS_NS);
+	used = io_clock_ns(CLOCK_MONOTONIC) - begin;
+	err = export_window(s, used < symbolize_ns ? (uint32_t)((symbolize_ns - used) / MS_NS) + 1 : 1);
+	wait_exporter(s, begin + 2 * s->exit_timeout_ns);
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

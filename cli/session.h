@@ -21,10 +21,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct supervise_state;
+
 struct session {
 	const struct options *opt;
-	struct launch *launch;       /* borrowed */
-	struct collector *collector; /* NULL: not profiling (any more) */
+	/*
+	 * Where signals and the program's end are heard from: @launch in the
+	 * process that has the program as its child (attach too, which has
+	 * none), else NULL and the descriptors below (capture.h).
+	 */
+	struct launch *launch;  /* borrowed */
+	int news_fd;            /* supervise.h: from whoever launched the program; -1: nobody (any more) */
+	int signal_fd;          /* signalfd of our own; -1 with @launch */
+	int program_fd;         /* pidfd of the program; -1: not wanted, or none to be had */
+	uint64_t program_ticks; /* its start time, to know it by where there are no pidfds */
+	struct supervise_state *state; /* what outlives this process, or NULL; borrowed */
+	bool runs_program;             /* ddprof run, not attach */
+	const char *directory;         /* that we were started in, if the process has left it; borrowed */
+	bool detached;                 /* in place: nobody waits for us */
+	struct collector *collector;   /* NULL: not profiling (any more) */
 	struct names names;
 	struct sink sink;
 	bool sink_open;
@@ -37,10 +52,11 @@ struct session {
 	char program[64]; /* base name, for messages and the default file name */
 	pid_t pid;
 	uint64_t started_ns, window_end_ns, end_ns; /* monotonic; end_ns UINT64_MAX: none */
-	bool progress;                              /* show a line of it at the terminal */
+	uint64_t exit_timeout_ns; /* for the last window, once nothing is left to be profiled */
+	bool progress;            /* show a line of it at the terminal */
 	bool progress_shown;
 	uint64_t progress_ns;
-	bool program_ended;
+	bool program_started, program_ended;
 	bool finishing;                 /* the last window: somebody waits for it */
 	struct profile_quality quality; /* of the last window handed over */
 	uint64_t duration_ns;           /* of it */
@@ -58,6 +74,21 @@ int session_open_sink(struct session *s, pid_t pid);
 
 /* Events are open: clocks start. */
 void session_start(struct session *s);
+
+/*
+ * Wait for @timeout_ms at most, take in what is there to be heard (signals, an
+ * exporter's result), and tell (session_events.c):
+ */
+#define SESSION_HEARD_END       1 /* the program ended: program_ended is set now */
+#define SESSION_HEARD_INTERRUPT 2 /* finish now; a second one: without the profile */
+#define SESSION_HEARD_TERMINATE 4 /* finish within the exit timeout, better with the program */
+int session_wait(struct session *s, int timeout_ms);
+
+/* Wait until the program was executed. False: that failed, or never happened. */
+bool session_await_start(struct session *s);
+
+/* Take in an exporter's result if there is one. */
+void session_take_result(struct session *s);
 
 enum session_until { SESSION_PROGRAM_ENDS, SESSION_TARGETS_END, SESSION_INTERRUPTED, SESSION_TIME_IS_UP };
 

@@ -165,7 +165,11 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 		err = add_target(c, pids[i]);
 		if (!err)
 			err = attach_process(&a, pids[i]);
-		if (err == -ESRCH || err == -EPERM || err == -EACCES)
+		if (err != -ESRCH && err != -EPERM && err != -EACCES)
+			continue;
+		if (i && c->opt.skip_gone)
+			err = 0;
+		else
 			*bad = pids[i];
 	}
 	if (!err && !a.opened) {

@@ -274,6 +274,37 @@ void collector_next(struct collector *c, bool keep)
 	account_begin(c);
 }
 
+uint64_t collector_window_seq(const struct collector *c)
+{
+	return c->profile.seq;
+}
+
+void collector_start_at(struct collector *c, uint64_t seq)
+{
+	c->profile.seq = seq;
+}
+
+struct pid_list {
+	pid_t *pids;
+	uint32_t n, max;
+};
+
+static void list_process(struct proc *p, void *arg)
+{
+	struct pid_list *l = arg;
+
+	if (l->n < l->max)
+		l->pids[l->n++] = p->pid;
+}
+
+uint32_t collector_processes(struct collector *c, pid_t *pids, uint32_t max)
+{
+	struct pid_list l = {pids, 0, max};
+
+	procs_each(c->procs, list_process, &l);
+	return l.n;
+}
+
 const int *collector_fds(struct collector *c, uint32_t *n)
 {
 	uint32_t i, n_perf = 0;

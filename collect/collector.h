@@ -21,6 +21,7 @@ struct collector_options {
 	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
 	bool user_only;      /* do not ask for kernel frames */
 	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
+	bool skip_gone;      /* attach: only the first process has to be there and ours */
 };
 
 struct collector;
@@ -73,6 +74,13 @@ void collector_stop(struct collector *c);
  */
 struct profile *collector_window(struct collector *c);
 void collector_next(struct collector *c, bool keep);
+
+/* Number of the window that is being collected; and: begin with window @seq instead of 0. */
+uint64_t collector_window_seq(const struct collector *c);
+void collector_start_at(struct collector *c, uint64_t seq);
+
+/* Processes alive by the records, at most @max. Returns how many were put into @pids. */
+uint32_t collector_processes(struct collector *c, pid_t *pids, uint32_t max);
 
 /* CPU time of the launched tree by rusage, for the quality figures; the caller has it from wait4(). */
 void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns);

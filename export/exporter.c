@@ -22,6 +22,8 @@
 
 struct exporter {
 	pid_t pid; /* -1: done in this process, or reaped */
+	bool reaped;
+	int status; /* if reaped is set; as from waitpid() */
 	int fd;
 	struct names *names;
 	struct sink *sink;
@@ -202,25 +204,38 @@ static void try_finish(struct exporter *e)
 	e->finished = true;
 }
 
+/* Has it ended? Never blocks. */
+static bool reap(struct exporter *e)
+{
+	pid_t pid = e->pid > 0 ? waitpid(e->pid, &e->status, WNOHANG) : 0;
+
+	if (pid > 0)
+		e->reaped = true;
+	if (pid)
+		e->pid = -1; /* reaped, now or by somebody who did not tell */
+	return e->pid < 0;
+}
+
+void exporter_reaped(struct exporter *e, int status)
+{
+	e->pid = -1;
+	e->reaped = true;
+	e->status = status;
+}
+
 /* The pipe has ended early: the child died or is about to. Nothing yet if it is not dead. */
 static void ended_early(struct exporter *e)
 {
 	char why[96] = "the exporter ended without a result";
-	int status;
-	pid_t pid;
 
-	if (e->pid > 0) {
-		pid = waitpid(e->pid, &status, WNOHANG);
-		if (!pid)
-			return;
-		e->pid = -1;
-		if (pid > 0 && WIFSIGNALED(status))
-			snprintf(why, sizeof(why), "the exporter was killed by signal %d (%s)",
-				 WTERMSIG(status), strsignal(WTERMSIG(status)));
-		else if (pid > 0 && WIFEXITED(status))
-			snprintf(why, sizeof(why), "the exporter ended without a result (status %d)",
-				 WEXITSTATUS(status));
-	}
+	if (!reap(e))
+		return;
+	if (e->reaped && WIFSIGNALED(e->status))
+		snprintf(why, sizeof(why), "the exporter was killed by signal %d (%s)", WTERMSIG(e->status),
+			 strsignal(WTERMSIG(e->status)));
+	else if (e->reaped && WIFEXITED(e->status))
+		snprintf(why, sizeof(why), "the exporter ended without a result (status %d)",
+			 WEXITSTATUS(e->status));
 	failed(e, why);
 }
 
@@ -249,8 +264,7 @@ int exporter_read(struct exporter *e, struct export_result *result)
 	}
 	*result = e->result;
 	buf_release(&e->in);
-	if (e->pid > 0 && waitpid(e->pid, NULL, WNOHANG))
-		e->pid = -1;
+	(void)reap(e);
 	return 1;
 }
 
@@ -259,7 +273,7 @@ void exporter_free(struct exporter *e)
 	if (!e)
 		return;
 	/* 0: it is our child and not reaped, so the number cannot mean another process */
-	if (e->pid > 0 && !waitpid(e->pid, NULL, WNOHANG)) {
+	if (!reap(e)) {
 		kill(e->pid, SIGKILL);
 		while (waitpid(e->pid, NULL, 0) < 0 && errno == EINTR)
 			;

@@ -70,6 +70,9 @@ int exporter_start(struct exporter **out, const struct export_job *job);
 int exporter_fd(const struct exporter *e);
 pid_t exporter_pid(const struct exporter *e); /* to recognize it in waitpid(); -1 if done in-process */
 
+/* It was reaped by somebody else's waitpid(), with @status: how it died is known to exporter_read() then. */
+void exporter_reaped(struct exporter *e, int status);
+
 /* Take in what is there. 1: finished, *@result is set; 0: not yet; never blocks. */
 int exporter_read(struct exporter *e, struct export_result *result);
 
