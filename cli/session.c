@@ -22,6 +22,8 @@
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define EXIT_TIMEOUT_TERMINAL_NS UINT64_C(30000000000) /* somebody is there who can interrupt */
+#define UNHURRIED_NS             UINT64_C(30000000000)
+#define SETTLE_NS                1000000u /* between looks whether a window's records are complete */
 #define MS_NS                    UINT64_C(1000000)
 
 /* Names may hold anything: control characters must not reach the terminal. */
@@ -224,16 +226,31 @@ static void next_seq(struct session *s)
 /* A window is over. Skipped, to be tried again at once, while the one before is still being written. */
 static void next_window(struct session *s, uint64_t now)
 {
+	uint64_t length = s->opt->window_ns;
+
 	session_take_result(s); /* one that worked in this process has nothing to poll */
 	if (s->exporter && now - s->export_started_ns > EXPORT_WAIT_MS * MS_NS)
 		give_up_exporter(s, "the exporter hangs");
 	if (s->exporter)
 		return;
 	/* Standard output takes one profile, the last. */
-	if (s->sink.kind != SINK_STDOUT && !export_window(s, 0))
-		next_seq(s);
-	while (s->window_end_ns <= now)
-		s->window_end_ns += s->opt->window_ns;
+	if (s->sink.kind != SINK_STDOUT) {
+		if (!collector_marked(s->collector))
+			collector_mark(s->collector);
+		if (!collector_settled(s->collector))
+			return;
+		if (export_window(s, 0))
+			collector_unmark(s->collector); /* nothing is lost, the window is longer */
+		else
+			next_seq(s);
+	}
+	/*
+	 * After a standstill (stopped, frozen, out of processor time) one long
+	 * window, not many: on with the next full one.
+	 */
+	s->window_end_ns += (now - s->window_end_ns) / length * length + length;
+	if (s->window_end_ns - now < length / 2)
+		s->window_end_ns += length;
 }
 
 /* ---- the loop ---- */
@@ -242,7 +259,9 @@ static int poll_timeout(const struct session *s, uint64_t now)
 {
 	uint64_t until = now + POLL_MS * 1000000u;
 
-	if (s->collector && s->window_end_ns < until && !s->exporter)
+	if (s->collector && collector_marked(s->collector))
+		until = now + SETTLE_NS;
+	else if (s->collector && s->window_end_ns < until && !s->exporter)
 		until = s->window_end_ns;
 	if (s->end_ns < until)
 		until = s->end_ns;
@@ -263,6 +282,7 @@ static void asked_to_end(struct session *s)
 {
 	uint64_t end = io_clock_ns(CLOCK_MONOTONIC) + s->exit_timeout_ns;
 
+	s->asked_to_end = true;
 	if (end < s->end_ns)
 		s->end_ns = end;
 }
@@ -277,8 +297,10 @@ enum session_until session_loop(struct session *s)
 			log_error("out of memory: profiling stops");
 			return SESSION_TIME_IS_UP;
 		}
-		if (heard & SESSION_HEARD_INTERRUPT)
+		if (heard & SESSION_HEARD_INTERRUPT) {
+			s->asked_to_end = true;
 			return SESSION_INTERRUPTED;
+		}
 		if (heard & SESSION_HEARD_TERMINATE)
 			asked_to_end(s);
 		if (ended(s))
@@ -297,8 +319,8 @@ enum session_until session_loop(struct session *s)
 	}
 }
 
-/* What one Ctrl-C began, a second ends: whoever sends it does not want the profile. */
-static void wait_exporter(struct session *s, uint64_t deadline)
+/* What one Ctrl-C began, a second ends: whoever sends it does not want the profile. False: not finished. */
+static bool wait_exporter(struct session *s, uint64_t deadline)
 {
 	unsigned interrupts = 0;
 
@@ -308,8 +330,24 @@ static void wait_exporter(struct session *s, uint64_t deadline)
 		if (s->collector)
 			collector_drain(s->collector, false);
 	}
-	if (s->exporter)
-		give_up_exporter(s, interrupts ? "interrupted" : "it takes too long");
+	if (s->exporter && interrupts)
+		give_up_exporter(s, "interrupted");
+	return !s->exporter;
+}
+
+/* The window before the last: a file of its own is left to itself, one that the last would replace is not
+ * needed. */
+static void wait_former(struct session *s, uint64_t deadline)
+{
+	if (wait_exporter(s, deadline))
+		return;
+	if (s->sink.numbered) {
+		log_notice("the window before the last is still being written");
+		exporter_abandon(s->exporter);
+	} else {
+		exporter_free(s->exporter);
+	}
+	s->exporter = NULL;
 }
 
 /*
@@ -319,17 +357,22 @@ static void wait_exporter(struct session *s, uint64_t deadline)
  */
 int session_finish(struct session *s)
 {
-	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used, symbolize_ns = s->exit_timeout_ns / 10 * 6;
+	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC), used, patience = s->exit_timeout_ns, symbolize_ns;
 	int err;
 
+	/* Only our own time is up, and the machine may be busy with what was profiled. */
+	if (!s->program_ended && !s->asked_to_end && patience < UNHURRIED_NS)
+		patience = UNHURRIED_NS;
+	symbolize_ns = patience / 10 * 6;
 	s->finishing = s->program_ended || !s->runs_program;
 	summary_progress_clear(s);
 	collector_stop(s->collector);
-	wait_exporter(s, begin + s->exit_timeout_ns / 3);
+	wait_former(s, begin + patience / 3);
 	collector_drain(s->collector, true);
 	used = io_clock_ns(CLOCK_MONOTONIC) - begin;
 	err = export_window(s, used < symbolize_ns ? (uint32_t)((symbolize_ns - used) / MS_NS) + 1 : 1);
-	wait_exporter(s, begin + 2 * s->exit_timeout_ns);
+	if (!wait_exporter(s, begin + 2 * patience))
+		give_up_exporter(s, "it takes too long");
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

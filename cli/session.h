@@ -57,6 +57,7 @@ struct session {
 	bool progress_shown;
 	uint64_t progress_ns;
 	bool program_started, program_ended;
+	bool asked_to_end;              /* by a signal */
 	bool finishing;                 /* the last window: somebody waits for it */
 	struct profile_quality quality; /* of the last window handed over */
 	uint64_t duration_ns;           /* of it */

@@ -108,31 +108,44 @@ static uint64_t minus(uint64_t a, uint64_t b)
 void account_begin(struct collector *c)
 {
 	c->begin = c->now;
-	c->start_mono = io_clock_ns(CLOCK_MONOTONIC);
-	c->start_real = io_clock_ns(CLOCK_REALTIME);
+	window_clock_begin(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
+}
+
+void account_next(struct collector *c)
+{
+	c->begin = c->now;
+	window_clock_next(&c->clock);
+}
+
+/* /proc first, which takes longest: what is counted meanwhile shall be in one of the two at least. */
+void account_mark(struct collector *c)
+{
+	struct times tree = tree_times(c);
+
+	c->mark = (struct mark){.set = true, .user_ns = tree.user, .system_ns = tree.system};
+	perf_count(c->perf, &c->mark.counts);
+	window_clock_end(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
 }
 
 /* Split what is missing since the last window into lost, not permitted and not sampled. */
-static int explain(struct collector *c, const struct times *tree)
+static int explain(struct collector *c)
 {
-	uint64_t total, missing, lost_now, lost_ns, denied = 0;
-	struct perf_counts counts;
+	uint64_t total, missing, lost_now, lost_ns, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
+	const struct perf_counts *counts = &c->mark.counts;
 	int err;
 
-	perf_count(c->perf, &counts);
-	lost_now = c->ladder.count_lost ? counts.lost : c->sample_records_lost;
+	lost_now = c->ladder.count_lost ? counts->lost : c->sample_records_lost;
 	lost_ns = minus(lost_now, c->now.lost_samples) * c->period;
 	err = add_synthetic(c, "[lost]", minus(lost_now, c->now.lost_samples), lost_ns);
 	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
 	c->now.lost_ns += lost_ns;
-	c->now.event = counts.value > c->now.event ? counts.value : c->now.event;
+	c->now.event = counts->value > c->now.event ? counts->value : c->now.event;
 	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
 	 * time. */
-	total = c->attached || tree->user + tree->system < c->now.event ? c->now.event
-									: tree->user + tree->system;
+	total = c->attached || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
 	if (!c->ladder.kernel)
-		denied = minus(tree->system, c->now.denied);
+		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;
 	c->now.denied += denied;
@@ -147,11 +160,13 @@ static int explain(struct collector *c, const struct times *tree)
 int account_window(struct collector *c)
 {
 	struct profile_quality *q = &c->profile.quality;
-	struct times tree = tree_times(c);
-	int err = explain(c, &tree);
+	int err;
 
-	if (tree.user + tree.system > c->now.rusage)
-		c->now.rusage = tree.user + tree.system;
+	if (!c->mark.set)
+		account_mark(c);
+	err = explain(c);
+	if (c->mark.user_ns + c->mark.system_ns > c->now.rusage)
+		c->now.rusage = c->mark.user_ns + c->mark.system_ns;
 	q->lost = c->now.lost_samples - c->begin.lost_samples;
 	q->lost_cpu_ns = c->now.lost_ns - c->begin.lost_ns;
 	q->event_cpu_ns = c->now.event - c->begin.event;
@@ -164,8 +179,8 @@ int account_window(struct collector *c)
 	q->own_cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	q->own_rss_kb = resident_kb();
 	procs_seen(c->procs, &q->processes, &q->threads, false);
-	c->profile.start_ns = c->start_real;
-	c->profile.duration_ns = io_clock_ns(CLOCK_MONOTONIC) - c->start_mono;
-	c->profile.end_ns = c->start_real + c->profile.duration_ns;
+	c->profile.start_ns = c->clock.start_real;
+	c->profile.end_ns = c->clock.end_real;
+	c->profile.duration_ns = c->clock.end_mono - c->clock.start_mono;
 	return err;
 }

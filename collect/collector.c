@@ -202,6 +202,23 @@ static int take(struct collector *c, const struct record *rec, const struct orde
 	}
 }
 
+/* Records older than this are taken in now. */
+static uint64_t drain_until(struct collector *c, bool final)
+{
+	uint64_t now = io_clock_ns(CLOCK_MONOTONIC), until = now - ORDER_GRACE_NS;
+
+	if (final)
+		return UINT64_MAX;
+	if (!c->mark.set) {
+		window_clock_look(&c->clock, now, io_clock_ns(CLOCK_REALTIME));
+		return until;
+	}
+	if (until < c->clock.end_mono)
+		return until;
+	c->mark.settled = true; /* after this round */
+	return c->clock.end_mono;
+}
+
 int collector_drain(struct collector *c, bool final)
 {
 	struct order_source *from;
@@ -215,7 +232,7 @@ int collector_drain(struct collector *c, bool final)
 	/* Edges are taken before the rings are marked, so none is missed. */
 	while (epoll_wait(c->epfd, ev, 16, 0) == 16)
 		;
-	order_begin(c->order, final ? UINT64_MAX : io_clock_ns(CLOCK_MONOTONIC) - ORDER_GRACE_NS);
+	order_begin(c->order, drain_until(c, final));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
 	c->rescan_wanted |= rescan;
@@ -241,10 +258,32 @@ bool collector_targets_ended(struct collector *c)
 	return true;
 }
 
+void collector_mark(struct collector *c)
+{
+	account_mark(c);
+}
+
+bool collector_marked(const struct collector *c)
+{
+	return c->mark.set;
+}
+
+void collector_unmark(struct collector *c)
+{
+	c->mark = (struct mark){0};
+}
+
+bool collector_settled(const struct collector *c)
+{
+	return c->mark.settled;
+}
+
 void collector_stop(struct collector *c)
 {
-	if (c->perf)
-		perf_disable(c->perf);
+	if (!c->perf)
+		return;
+	perf_disable(c->perf);
+	account_mark(c);
 }
 
 void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns)
@@ -265,13 +304,14 @@ void collector_next(struct collector *c, bool keep)
 	uint32_t processes, threads;
 
 	c->profile.seq++;
+	c->mark = (struct mark){0};
 	if (keep)
 		return;
 	profile_reset(&c->profile);
 	c->generation++;
 	c->side_band_lost = c->throttled = 0;
 	procs_seen(c->procs, &processes, &threads, true);
-	account_begin(c);
+	account_next(c);
 }
 
 uint64_t collector_window_seq(const struct collector *c)

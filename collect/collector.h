@@ -21,6 +21,7 @@ struct collector_options {
 	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
 	bool user_only;      /* do not ask for kernel frames */
 	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
+	bool timeline;       /* keep the time of each sample */
 	bool skip_gone;      /* attach: only the first process has to be there and ours */
 };
 
@@ -64,11 +65,21 @@ int collector_drain(struct collector *c, bool final);
 /* True once every attached process has ended; after a launch: the program and all that it started. */
 bool collector_targets_ended(struct collector *c);
 
-/* Stop counting: the window that follows is the last one. */
+/* Stop counting: the window, which is the last one, ends here. */
 void collector_stop(struct collector *c);
 
 /*
- * Close the window: read the events' counts, account for what was not
+ * The window ends here: counts and clocks are read. What is stamped later is
+ * left in the rings for the next one; collector_settled() is true once a
+ * drain has taken in all that is older (about a millisecond).
+ */
+void collector_mark(struct collector *c);
+bool collector_marked(const struct collector *c);
+void collector_unmark(struct collector *c); /* it goes on after all */
+bool collector_settled(const struct collector *c);
+
+/*
+ * Close the window, which ends now unless it was marked: read the events' counts, account for what was not
  * sampled, stamp times. The profile is then complete and may be handed over;
  * collector_next() begins another (@keep: on top of this one's data).
  */

@@ -12,6 +12,7 @@
 #include "collect/perf.h"
 #include "collect/procs.h"
 #include "collect/unwind.h"
+#include "collect/window_clock.h"
 
 /* CPU time that has been accounted for since the capture began, in nanoseconds. */
 struct account {
@@ -19,6 +20,13 @@ struct account {
 	uint64_t sampled, lost_ns;    /* period x samples, taken in and lost */
 	uint64_t denied, unsampled;   /* the rest of event: kernel time not permitted, and other */
 	uint64_t rusage;              /* the kernel's own count of the targets */
+};
+
+/* The end of a window: what the events had counted, and the kernel accounted, by then. */
+struct mark {
+	bool set, settled;
+	struct perf_counts counts;
+	uint64_t user_ns, system_ns;
 };
 
 struct target { /* an attached process */
@@ -52,7 +60,8 @@ struct collector {
 
 	struct account now, begin;                               /* totals now, and at the window's begin */
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
-	uint64_t start_mono, start_real;
+	struct window_clock clock;
+	struct mark mark;
 	uint64_t generation;     /* of label sets: one up at each profile_reset() */
 	bool rescan_wanted;      /* side-band records were lost */
 	uint64_t next_rescan_ns; /* monotonic: not before */
@@ -71,7 +80,9 @@ struct collector {
 int sample_add(struct collector *c, const struct record *rec);
 
 /* account.c */
-void account_begin(struct collector *c);
+void account_begin(struct collector *c); /* the first window */
+void account_mark(struct collector *c);
+void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
 
 /* attach.c: read an attached process's CPU times while it can be read. */

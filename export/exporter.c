@@ -268,6 +268,12 @@ int exporter_read(struct exporter *e, struct export_result *result)
 	return 1;
 }
 
+void exporter_abandon(struct exporter *e)
+{
+	e->pid = -1;
+	exporter_free(e);
+}
+
 void exporter_free(struct exporter *e)
 {
 	if (!e)

@@ -76,6 +76,9 @@ void exporter_reaped(struct exporter *e, int status);
 /* Take in what is there. 1: finished, *@result is set; 0: not yet; never blocks. */
 int exporter_read(struct exporter *e, struct export_result *result);
 
+/* Let it finish by itself, unheard and to be reaped by init: its file will be there, its names are lost. */
+void exporter_abandon(struct exporter *e);
+
 /* Kill it if it still runs, reap, free. NULL is fine. */
 void exporter_free(struct exporter *e);
 

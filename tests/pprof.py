@@ -93,7 +93,7 @@ class Profile:
         self.comments = [s[n] for v in m.get(13, []) for n in numbers(v)]
         self.default = s[one(m, 14)]
         self.period = one(m, 12)
-        self.duration = one(m, 10)
+        self.start, self.duration = one(m, 9), one(m, 10)
 
     def type(self, name=None):
         name = name or self.default
