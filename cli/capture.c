@@ -108,6 +108,7 @@ static int open_collector(struct session *s)
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,
+		.timeline = session_timeline(s),
 		.skip_gone = true,
 	};
 	static pid_t pids[SUPERVISE_PIDS];

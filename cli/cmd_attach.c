@@ -46,6 +46,7 @@ static int open_events(struct session *s)
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,
+		.timeline = session_timeline(s),
 	};
 	pid_t bad = 0;
 	int err = collector_new(&s->collector, &opt);

@@ -53,6 +53,8 @@ struct options {
 	uint32_t max_frames; /* 0: chosen by the collector */
 	bool user_only;      /* no kernel frames */
 	bool inlines;        /* resolve inlined calls */
+	bool timeline, timeline_given; /* keep each sample's time; not given: */
+	enum { TIMELINE_BY_DESTINATION, TIMELINE_ON, TIMELINE_OFF } timeline_variable;
 	uint64_t window_ns;
 	bool window_given;        /* by --window: each window becomes a file of its own */
 	uint64_t duration_ns;     /* 0: to the program's exit (run), one window (attach) */

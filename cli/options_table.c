@@ -52,6 +52,13 @@ static const struct option_choice enabled_words[] = {
 	{0},
 };
 
+/* A boolean of which it matters whether it was set. */
+static const struct option_choice timeline_words[] = {
+	{"true", TIMELINE_ON, false}, {"false", TIMELINE_OFF, false}, {"1", TIMELINE_ON, true},
+	{"0", TIMELINE_OFF, true},    {"yes", TIMELINE_ON, true},     {"no", TIMELINE_OFF, true},
+	{"on", TIMELINE_ON, true},    {"off", TIMELINE_OFF, true},    {0},
+};
+
 /* A row of the former ddprof that takes an argument (or, with NULL, none) and does nothing yet. */
 #define NOT_BUILT(long_name, short_letter, argument, text)                                                   \
 	{                                                                                                    \
@@ -100,6 +107,15 @@ const struct option_def option_table[] = {
 	{ .name = "inlined-functions", .letter = 'I', .arg = "BOOL", .group = HOW, .commands = RECORD,
 	  .help = "the same as a switch (default true)", .env = {"DD_PROFILING_INLINED_FUNCTIONS"},
 	  .type = OPTION_BOOL, AT(inlines) },
+	{ .name = "timeline", .letter = 't', .group = HOW, .commands = RECORD,
+	  .help = "keep the time of each sample (default when uploading)", .type = OPTION_FLAG, AT(timeline),
+	  .given = offsetof(struct options, timeline_given) },
+	{ .name = "no-timeline", .group = HOW, .commands = RECORD,
+	  .help = "one sample for all of the same stack (default for files): smaller profiles",
+	  .type = OPTION_FLAG_OFF, AT(timeline), .given = offsetof(struct options, timeline_given) },
+	{ .commands = RECORD, .help = "true or false: the same as these two",
+	  .env = {"DD_PROFILING_TIMELINE_ENABLE"},
+	  .type = OPTION_CHOICE, .choices = timeline_words, AT(timeline_variable) },
 	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},
 	  .type = OPTION_U32, .min = 1, .max = PROFILE_MAX_FRAMES, .unit = "frames", AT(max_frames) },
 
@@ -167,7 +183,6 @@ const struct option_def option_table[] = {
 	NOT_BUILT("port", 'P', "PORT", "port of the Agent"),
 	NOT_BUILT("event", 'e', "EVENT", "an event to profile by; may be repeated"),
 	NOT_BUILT("preset", 0, "NAME", "a named set of events"),
-	NOT_BUILT("timeline", 't', NULL, "keep the time of each sample"),
 	NOT_BUILT("internal-stats", 'b', "SOCKET", "statsd socket for metrics about the profiler"),
 	NOT_BUILT("config", 0, "FILE", "a configuration file"),
 	NOT_BUILT("capture-config", 0, "FILE", "write the configuration to a file"),

@@ -139,6 +139,13 @@ int session_check_sink(struct session *s)
 	return err;
 }
 
+bool session_timeline(const struct session *s)
+{
+	if (s->opt->timeline_given)
+		return s->opt->timeline;
+	return s->opt->timeline_variable == TIMELINE_ON;
+}
+
 void session_start(struct session *s)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);

@@ -73,6 +73,9 @@ int session_check_sink(struct session *s);
 /* Settle where the profile goes; the default name needs @pid. 0 or -errno, with one message logged. */
 int session_open_sink(struct session *s, pid_t pid);
 
+/* Is each sample to be kept with its time? As asked for; else where uploads can show it, not in files. */
+bool session_timeline(const struct session *s);
+
 /* Events are open: clocks start. */
 void session_start(struct session *s);
 

@@ -24,6 +24,7 @@ static int init_profile(struct collector *c)
 	p->default_type = c->type_value;
 	p->period_type = (struct profile_type){c->event->value_type, c->event->value_unit};
 	p->period = (int64_t)c->period;
+	p->max_events = c->opt.timeline ? PROFILE_MAX_EVENTS : 0;
 	c->loc_truncated = profile_synthetic(p, "[truncated]");
 	c->loc_incomplete = profile_synthetic(p, "[incomplete]");
 	c->loc_unknown_mapping = profile_synthetic(p, "[unknown mapping]");

@@ -430,6 +430,29 @@ int profile_add(struct profile *p, uint32_t stack, uint32_t labels, uint32_t typ
 	return 0;
 }
 
+/* ---- timeline ---- */
+
+void profile_event(struct profile *p, uint32_t stack, uint32_t labels, uint64_t time_ns, uint32_t t0,
+		   int64_t v0, uint32_t t1, int64_t v1)
+{
+	struct profile_sample key = {.stack = stack < p->n_stacks ? stack : p->overflow_stack,
+				     .labels = labels < p->n_labelsets ? labels : p->overflow_labels};
+	uint32_t id;
+
+	if (!p->max_events)
+		return;
+	id = idmap_find(&p->sample_map, sample_hash(&key), sample_same, p, &key);
+	if (id == IDMAP_NONE || t0 >= p->n_types || t1 >= p->n_types ||
+	    grow(&p->events, &p->cap_events, (uint64_t)p->n_events + 1, p->max_events, sizeof(*p->events))) {
+		p->merged_events++;
+		return;
+	}
+	p->events[p->n_events++] = (struct profile_event){.time_ns = time_ns,
+							  .value = {v0, t1 == t0 ? 0 : v1},
+							  .sample = id,
+							  .type = {(uint8_t)t0, (uint8_t)t1}};
+}
+
 /* ---- life ---- */
 
 void profile_reset(struct profile *p)
@@ -439,7 +462,8 @@ void profile_reset(struct profile *p)
 	idmap_clear(&p->stack_map);
 	idmap_clear(&p->labelset_map);
 	idmap_clear(&p->sample_map);
-	p->n_frames = p->n_stacks = p->n_labels = p->n_labelsets = p->n_samples = 0;
+	p->n_frames = p->n_stacks = p->n_labels = p->n_labelsets = p->n_samples = p->n_events = 0;
+	p->merged_events = 0;
 	p->quality = (struct profile_quality){0};
 	strtab_release(&p->label_strings);
 	(void)strtab_init(&p->label_strings, MAX_LABEL_BYTES); /* out of memory: values become empty */
@@ -476,6 +500,7 @@ void profile_release(struct profile *p)
 	free(p->labelsets);
 	free(p->samples);
 	free(p->values);
+	free(p->events);
 	idmap_release(&p->mapping_map);
 	idmap_release(&p->location_map);
 	idmap_release(&p->stack_map);

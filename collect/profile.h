@@ -26,6 +26,7 @@
 #define PROFILE_MAX_STACKS   (1u << 20)
 #define PROFILE_MAX_LABELS   (1u << 16) /* label sets */
 #define PROFILE_MAX_SEGMENTS 16
+#define PROFILE_MAX_EVENTS   (1u << 19) /* samples kept one by one, with their time: 20 MB */
 #define PROFILE_BUILD_ID_MAX 64
 #define PROFILE_NONE         UINT32_MAX
 
@@ -124,6 +125,17 @@ struct profile_sample { /* its values: values[index * n_types ...] */
 	uint32_t labels;
 };
 
+/*
+ * Timeline: one event that is part of a sample's values, and when it was. Up
+ * to two of the sample's types get a value from it.
+ */
+struct profile_event {
+	uint64_t time_ns; /* Unix epoch */
+	int64_t value[2];
+	uint32_t sample; /* index */
+	uint8_t type[2]; /* indexes; the same twice: value[1] is none */
+};
+
 struct profile_type {
 	const char *name, *unit; /* static strings, as UPLOAD conventions name them */
 };
@@ -181,6 +193,10 @@ struct profile {
 	struct profile_sample *samples;
 	int64_t *values;
 	uint32_t n_samples, cap_samples;
+	struct profile_event *events; /* timeline, if there is one: by time */
+	uint32_t n_events, cap_events;
+	uint32_t max_events;    /* 0: no timeline; at most PROFILE_MAX_EVENTS */
+	uint64_t merged_events; /* over that bound: only in their sample's values */
 
 	uint64_t start_ns, end_ns; /* Unix epoch */
 	uint64_t duration_ns;      /* by the monotonic clock */
@@ -216,5 +232,13 @@ uint32_t profile_labelset(struct profile *p, const struct profile_label *labels,
  * default type comes. 0, -ENOMEM, or -EINVAL for a type that does not exist.
  */
 int profile_add(struct profile *p, uint32_t stack, uint32_t labels, uint32_t type, int64_t value);
+
+/*
+ * Keep the time of what was just added by profile_add(): @v0 to type @t0 and
+ * @v1 to type @t1 (@t1 == @t0: nothing). Without effect if p->max_events is
+ * 0; beyond it, or out of memory, counted in merged_events: values are never lost.
+ */
+void profile_event(struct profile *p, uint32_t stack, uint32_t labels, uint64_t time_ns, uint32_t t0,
+		   int64_t v0, uint32_t t1, int64_t v1);
 
 #endif

@@ -122,5 +122,8 @@ int sample_add(struct collector *c, const struct record *rec)
 	err = profile_add(&c->profile, stack, labels, c->type_count, 1);
 	if (!err)
 		err = profile_add(&c->profile, stack, labels, c->type_value, (int64_t)period);
+	if (!err && c->profile.max_events)
+		profile_event(&c->profile, stack, labels, window_clock_stamp(&c->clock, rec->time),
+			      c->type_count, 1, c->type_value, (int64_t)period);
 	return err;
 }

@@ -8,8 +8,8 @@ _ddprof_with_value='--pid -p --duration -d --exit-timeout --enable --frequency -
 _ddprof_options()
 {
 	case $1 in
-	run) echo '--pid --follow --duration --in-place --wrap --exit-timeout --enable --frequency --stack-size --user-only --no-inlines --inlined-functions --output --window --upload-period --keep --service --environment --service-version --tags --quiet --log-level --log-mode --help --help-extended --version' ;;
-	attach) echo '--pid --duration --exit-timeout --frequency --stack-size --user-only --no-inlines --inlined-functions --output --window --upload-period --keep --service --environment --service-version --tags --quiet --log-level --log-mode --help --help-extended --version' ;;
+	run) echo '--pid --follow --duration --in-place --wrap --exit-timeout --enable --frequency --stack-size --user-only --no-inlines --inlined-functions --timeline --no-timeline --output --window --upload-period --keep --service --environment --service-version --tags --quiet --log-level --log-mode --help --help-extended --version' ;;
+	attach) echo '--pid --duration --exit-timeout --frequency --stack-size --user-only --no-inlines --inlined-functions --timeline --no-timeline --output --window --upload-period --keep --service --environment --service-version --tags --quiet --log-level --log-mode --help --help-extended --version' ;;
 	report) echo '--sort --top --type --help --version' ;;
 	help) echo '--help --version' ;;
 	version) echo '--help --version' ;;

@@ -208,6 +208,9 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 		err = add(c, "ddprof.tag.%s: %s", tags->tags[i].key, tags->tags[i].value);
 	if (!err)
 		err = add_quality(c, &p->quality);
+	if (!err && p->max_events)
+		err = add(c, "ddprof.timeline: %u samples with their time, %" PRIu64 " merged", p->n_events,
+			  p->merged_events);
 	if (!err)
 		err = add_symbols(c, report);
 	if (!err)

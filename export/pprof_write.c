@@ -91,12 +91,11 @@ static uint32_t names_string(struct writer *w, uint32_t id)
 
 /* ---- what the samples use ---- */
 
-static bool sample_counts(const struct profile *p, uint32_t sample)
+static bool any_value(const int64_t *v, uint32_t n)
 {
-	const int64_t *v = p->values + (size_t)sample * p->n_types;
 	uint32_t i;
 
-	for (i = 0; i < p->n_types; i++)
+	for (i = 0; i < n; i++)
 		if (v[i])
 			return true;
 	return false;
@@ -165,7 +164,7 @@ static void collect_used(struct writer *w)
 	for (i = 0; i < p->n_samples && !w->error; i++) {
 		const struct profile_range *s = &p->stacks[p->samples[i].stack];
 
-		if (!sample_counts(p, i))
+		if (!any_value(&p->values[(size_t)i * p->n_types], p->n_types))
 			continue;
 		for (k = 0; k < s->n; k++) {
 			loc = p->frames[s->first + k];
@@ -257,7 +256,8 @@ static void put_label(struct writer *w, const struct profile_label *l)
 	put_submessage(w, SAMPLE_LABEL);
 }
 
-static void put_sample(struct writer *w, uint32_t i)
+/* Sample @i with these values; @time_ns is a timeline's, 0: none. */
+static void put_values(struct writer *w, uint32_t i, const int64_t *values, uint64_t time_ns)
 {
 	const struct profile *p = w->p;
 	const struct profile_range *stack = &p->stacks[p->samples[i].stack];
@@ -268,11 +268,46 @@ static void put_sample(struct writer *w, uint32_t i)
 		proto_put_varint(&w->sub, w->locations[p->frames[stack->first + k]]);
 	put_submessage(w, SAMPLE_LOCATION_ID);
 	for (k = 0; k < p->n_types; k++)
-		proto_put_varint(&w->sub, (uint64_t)p->values[(size_t)i * p->n_types + k]);
+		proto_put_varint(&w->sub, (uint64_t)values[k]);
 	put_submessage(w, SAMPLE_VALUE);
 	for (k = 0; k < labels->n; k++)
 		put_label(w, &p->labels[labels->first + k]);
+	if (time_ns) {
+		proto_put_u64(&w->sub, LABEL_KEY, string(w, "end_timestamp_ns"));
+		proto_put_i64(&w->sub, LABEL_NUM, (int64_t)time_ns);
+		put_submessage(w, SAMPLE_LABEL);
+	}
 	put_message(w, PROFILE_SAMPLE);
+}
+
+/* Each event by itself, in the order of time; then what of the samples' values is in no event. */
+static void put_samples(struct writer *w)
+{
+	const struct profile *p = w->p;
+	size_t n = (size_t)p->n_samples * p->n_types;
+	int64_t *rest = n && p->n_events ? malloc(n * sizeof(*rest)) : NULL;
+	const int64_t *values = p->values;
+	uint32_t i;
+
+	if (rest) {
+		memcpy(rest, p->values, n * sizeof(*rest));
+		values = rest;
+	}
+	/* without the memory they are all merged, which is no loss of values */
+	for (i = 0; rest && i < p->n_events && !w->error && !w->out->error; i++) {
+		const struct profile_event *e = &p->events[i];
+		int64_t own[PROFILE_MAX_TYPES] = {0}, *r = &rest[(size_t)e->sample * p->n_types];
+
+		own[e->type[0]] = e->value[0];
+		own[e->type[1]] += e->value[1];
+		r[e->type[0]] -= e->value[0];
+		r[e->type[1]] -= e->value[1];
+		put_values(w, e->sample, own, e->time_ns);
+	}
+	for (i = 0; i < p->n_samples && !w->error && !w->out->error; i++)
+		if (any_value(&values[(size_t)i * p->n_types], p->n_types))
+			put_values(w, i, &values[(size_t)i * p->n_types], 0);
+	free(rest);
 }
 
 static void put_line(struct writer *w, const struct function *f, uint32_t line)
@@ -482,9 +517,7 @@ int pprof_write(const struct profile *p, const struct names *names, const char *
 		goto done;
 	collect_used(&w);
 	put_header(&w, comments, n);
-	for (i = 0; i < p->n_samples && !w.error && !out->error; i++)
-		if (sample_counts(p, i))
-			put_sample(&w, i);
+	put_samples(&w);
 	put_mappings(&w);
 	for (i = 0; i < w.n_locations && !w.error && !out->error; i++)
 		put_location(&w, w.order[i]);

@@ -9,6 +9,7 @@
   pprof.py FILE comments          one per line
   pprof.py FILE labels KEY        distinct values of a label with their cpu-time in ns
   pprof.py FILE check             structural rules; prints "ok" or what is wrong
+  pprof.py FILE timeline          checks each end_timestamp_ns; prints how many samples have one, and how many not
   pprof.py FILE stacks            folded stacks with the default type's value
 """
 import gzip
@@ -125,7 +126,7 @@ def check(p):
         assert len(vals) == len(p.types), "values per sample"
         assert locs, "sample without a stack"
         key = (tuple(locs), tuple(sorted(labels.items())))
-        assert key not in seen, "two samples of one stack and label set"
+        assert "end_timestamp_ns" in labels or key not in seen, "two samples of one stack and label set"
         seen.add(key)
         for l in locs:
             assert l in p.locations, f"location {l} missing"
@@ -143,6 +144,15 @@ def check(p):
         b = s[one(mp, 6)]
         assert b == b.lower() and all(c in "0123456789abcdef" for c in b), "build id"
     print("ok")
+
+
+def timeline(p):
+    times = [s[2]["end_timestamp_ns"] for s in p.samples if "end_timestamp_ns" in s[2]]
+    assert times == sorted(times), "not in the order of time"
+    assert all(p.start <= t <= p.start + p.duration for t in times), "outside the window"
+    counts = [s[1][p.type("cpu-samples")] for s in p.samples if "end_timestamp_ns" in s[2]]
+    assert all(c == 1 for c in counts), "more than one event in a sample"
+    print(len(times), len(p.samples) - len(times))
 
 
 def main(argv):
@@ -178,6 +188,8 @@ def main(argv):
         t = p.type()
         for smp in p.samples:
             print(";".join(reversed(p.stack(smp))), smp[1][t])
+    elif what == "timeline":
+        timeline(p)
     elif what == "check":
         check(p)
     else:
