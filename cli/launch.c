@@ -88,6 +88,7 @@ int launch_prepare(struct launch **out)
 	if (!l)
 		return -ENOMEM;
 	l->signal_fd = l->go_fd = l->exec_fd = -1;
+	l->self = getpid();
 	remember(l);
 	/*
 	 * Everything is blocked, faults too: one raised by ourselves still

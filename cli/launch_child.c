@@ -115,6 +115,28 @@ void launch_fix_underscore(const char *program)
 	}
 }
 
+/*
+ * A service manager's variables that name the process they are for: ours was
+ * meant, and the program, being a child, has another number.
+ */
+static void fix_pid_variables(pid_t ours)
+{
+	static const char *const names[] = {"LISTEN_PID", "WATCHDOG_PID"};
+	static char entries[2][32];
+
+	for (char **e = environ; e && *e; e++) {
+		for (int i = 0; i < 2; i++) {
+			size_t len = strlen(names[i]);
+
+			if (strncmp(*e, names[i], len) != 0 || (*e)[len] != '=' ||
+			    strtol(*e + len + 1, NULL, 10) != (long)ours)
+				continue;
+			snprintf(entries[i], sizeof(entries[i]), "%s=%d", names[i], (int)getpid());
+			*e = entries[i];
+		}
+	}
+}
+
 int launch_exec(const struct launch *l, char *const argv[])
 {
 	restore_limits(l);
@@ -137,6 +159,7 @@ void launch_child(const struct launch *l, int go_fd, int exec_fd, char *const ar
 
 	/* One byte, or the end of file of a parent that is gone: the program runs in any case. */
 	(void)io_read_full(go_fd, &go, 1);
+	fix_pid_variables(l->self);
 	err = -launch_exec(l, argv);
 	(void)io_write_all(exec_fd, &err, sizeof(err));
 	_exit(launch_exec_status(-err));

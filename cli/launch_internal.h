@@ -34,6 +34,7 @@ struct launch {
 	int go_fd;   /* write end: one byte lets the child exec; -1 otherwise */
 	int exec_fd; /* read end: the exec's errno, or end of file when it worked */
 
+	pid_t self;   /* as which we were started */
 	pid_t pid;    /* the program; 0: none yet */
 	bool running; /* forked and not reaped */
 	bool stopped; /* as last heard from waitpid() */

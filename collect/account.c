@@ -117,14 +117,27 @@ void account_next(struct collector *c)
 	window_clock_next(&c->clock);
 }
 
-/* /proc first, which takes longest: what is counted meanwhile shall be in one of the two at least. */
+/* The clock first: what is stamped before it has been counted by the time the counts are read. */
 void account_mark(struct collector *c)
 {
-	struct times tree = tree_times(c);
+	struct times tree;
 
-	c->mark = (struct mark){.set = true, .user_ns = tree.user, .system_ns = tree.system};
-	perf_count(c->perf, &c->mark.counts);
 	window_clock_end(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
+	c->mark = (struct mark){.set = true};
+	perf_count(c->perf, &c->mark.counts);
+	tree = tree_times(c);
+	c->mark.user_ns = tree.user;
+	c->mark.system_ns = tree.system;
+}
+
+/*
+ * Time that is counted but not sampled yet: less than a period of each task on
+ * each CPU it ran on. It is sampled in a window to come, or else left over at
+ * the end; called "not sampled" now it would be there twice.
+ */
+static uint64_t not_yet_sampled(const struct collector *c)
+{
+	return c->stopped ? 0 : c->period * ((uint64_t)procs_threads(c->procs) + perf_cpus(c->perf));
 }
 
 /* Split what is missing since the last window into lost, not permitted and not sampled. */
@@ -148,12 +161,13 @@ static int explain(struct collector *c)
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;
+	missing = minus(missing - denied, not_yet_sampled(c));
 	c->now.denied += denied;
-	c->now.unsampled += missing - denied;
+	c->now.unsampled += missing;
 	if (!err)
 		err = add_synthetic(c, "[kernel, not permitted]", 0, denied);
 	if (!err)
-		err = add_synthetic(c, "[not sampled]", 0, missing - denied);
+		err = add_synthetic(c, "[not sampled]", 0, missing);
 	return err;
 }
 

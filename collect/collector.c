@@ -284,6 +284,7 @@ void collector_stop(struct collector *c)
 	if (!c->perf)
 		return;
 	perf_disable(c->perf);
+	c->stopped = true;
 	account_mark(c);
 }
 

@@ -62,6 +62,7 @@ struct collector {
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
 	struct window_clock clock;
 	struct mark mark;
+	bool stopped;            /* for good */
 	uint64_t generation;     /* of label sets: one up at each profile_reset() */
 	bool rescan_wanted;      /* side-band records were lost */
 	uint64_t next_rescan_ns; /* monotonic: not before */

@@ -510,6 +510,11 @@ void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool r
 	}
 }
 
+uint32_t procs_threads(const struct procs *ps)
+{
+	return ps->n_threads;
+}
+
 void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg)
 {
 	uint32_t i;

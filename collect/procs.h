@@ -82,6 +82,9 @@ uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation);
 /* Processes and threads seen since the last call with @reset. */
 void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset);
 
+/* Threads alive by the records. */
+uint32_t procs_threads(const struct procs *ps);
+
 /* Calls @fn, which must not add or remove any, for every process alive by the records. */
 void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg);
 

@@ -168,6 +168,40 @@ static void an_empty_profile_is_a_profile(void **state)
 	assert_int_equal(f->p->n_types, 2);
 }
 
+/* Two events of the first sample by themselves, its rest merged; the other samples as they were. */
+static void a_timeline_is_one_sample_an_event_and_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct profile *q = &f->s.p;
+	struct pprof *p = NULL;
+	char why[128];
+	struct buf out;
+	uint32_t i;
+
+	q->max_events = 16;
+	for (i = 0; i < 2; i++)
+		profile_event(q, q->samples[0].stack, q->samples[0].labels, q->start_ns + i, 0, 1, 1, 1000);
+	assert_int_equal(q->n_events, 2);
+	buf_init(&out, PPROF_MAX_RAW);
+	assert_int_equal(pprof_write(q, &f->s.names, NULL, 0, &out), 0);
+	assert_int_equal(pprof_read(out.data, out.len, &p, why, sizeof(why)), 0);
+	assert_int_equal(p->n_samples, q->n_samples + 2);
+	for (i = 0; i < 2; i++) {
+		const struct pprof_label *l =
+			&p->labels[p->samples[i].first_label + p->samples[i].n_labels - 1];
+
+		assert_str(p, l->key, "end_timestamp_ns");
+		assert_true(l->num == (int64_t)(q->start_ns + i));
+		assert_int_equal(p->values[2 * i], 1);
+		assert_int_equal(p->values[2 * i + 1], 1000);
+	}
+	assert_true(p->values[4] == q->values[0] - 2);
+	assert_true(p->values[5] == q->values[1] - 2000);
+	assert_memory_equal(p->values + 6, q->values + 2, (q->n_samples - 1) * 2 * sizeof(int64_t));
+	pprof_free(p);
+	buf_release(&out);
+}
+
 static void strings_are_made_utf8(void **state)
 {
 	struct fixture *f = *state;
@@ -286,6 +320,7 @@ int main(void)
 		T(a_mapping_claims_no_more_than_was_found),
 		T(only_what_samples_use_is_written),
 		T(an_empty_profile_is_a_profile),
+		T(a_timeline_is_one_sample_an_event_and_the_rest),
 		T(strings_are_made_utf8),
 		T(go_tool_pprof_reads_it),
 	};

@@ -260,6 +260,41 @@ static void types_are_fixed_once_there_are_samples(void **state)
 	assert_int_equal(p->values[2], 9);
 }
 
+static void beyond_its_bound_a_timeline_loses_times_and_no_values(void **state)
+{
+	struct profile *p = *state;
+	uint32_t loc = profile_synthetic(p, "f"), stack = profile_stack(p, &loc, 1);
+	uint32_t labels = profile_labelset(p, NULL, 0), i;
+
+	p->max_events = 5;
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(profile_add(p, stack, labels, 0, 1), 0);
+		assert_int_equal(profile_add(p, stack, labels, 1, 10), 0);
+		profile_event(p, stack, labels, 100 + i, 0, 1, 1, 10);
+	}
+	assert_int_equal(p->n_samples, 1);
+	assert_int_equal(p->values[0], 8);
+	assert_int_equal(p->values[1], 80);
+	assert_int_equal(p->n_events, 5);
+	assert_int_equal(p->merged_events, 3);
+	assert_int_equal(p->events[4].time_ns, 104);
+	profile_reset(p);
+	assert_int_equal(p->n_events, 0);
+	assert_int_equal(p->merged_events, 0);
+	assert_int_equal(p->max_events, 5);
+}
+
+static void without_a_timeline_no_event_is_kept(void **state)
+{
+	struct profile *p = *state;
+	uint32_t loc = profile_synthetic(p, "f"), stack = profile_stack(p, &loc, 1);
+
+	assert_int_equal(profile_add(p, stack, 0, 0, 1), 0);
+	profile_event(p, stack, 0, 100, 0, 1, 0, 0);
+	assert_int_equal(p->n_events, 0);
+	assert_int_equal(p->merged_events, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -278,6 +313,8 @@ int main(void)
 		T(a_stack_that_is_too_deep_keeps_its_inner_frames),
 		T(a_reset_keeps_what_names_are_found_for),
 		T(types_are_fixed_once_there_are_samples),
+		T(beyond_its_bound_a_timeline_loses_times_and_no_values),
+		T(without_a_timeline_no_event_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
