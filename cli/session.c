@@ -77,6 +77,7 @@ void session_release(struct session *s)
 	exporter_free(s->exporter);
 	collector_free(s->collector);
 	names_release(&s->names);
+	kept_release(&s->kept);
 	tags_release(&s->tags);
 	if (s->sink_open)
 		sink_close(&s->sink);
@@ -202,6 +203,7 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 		.profile = p,
 		.names = &s->names,
 		.sink = &s->sink,
+		.kept = &s->kept,
 		.tags = &s->tags,
 		.comments = comments,
 		.n_comments = describe(s, lines, comments),
@@ -380,6 +382,9 @@ int session_finish(struct session *s)
 	err = export_window(s, used < symbolize_ns ? (uint32_t)((symbolize_ns - used) / MS_NS) + 1 : 1);
 	if (!wait_exporter(s, begin + 2 * patience))
 		give_up_exporter(s, "it takes too long");
+	if (s->kept.n + s->kept.dropped)
+		log_error("%llu windows could not be written at all",
+			  (unsigned long long)s->kept.n + (unsigned long long)s->kept.dropped);
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

@@ -43,6 +43,7 @@ struct session {
 	struct names names;
 	struct sink sink;
 	bool sink_open;
+	struct kept kept; /* windows that could not be written yet */
 	struct tags tags;
 	struct exporter *exporter;   /* the one that runs, or NULL */
 	uint64_t export_started_ns;  /* monotonic; when it did */

@@ -25,6 +25,22 @@ static uint64_t timeval_ns(const struct timeval *t)
 	return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_usec * 1000u;
 }
 
+/* A window that is kept is not lost: said when that begins, and when it is over. */
+static void tell_written(struct session *s, const struct kept *before)
+{
+	uint64_t written = s->kept.written - before->written;
+
+	if (!s->result.status)
+		s->files++;
+	else if (!s->kept.n || s->kept.dropped > before->dropped)
+		log_error("the profile was not written: %s", s->result.why);
+	else if (!before->n)
+		log_warn("a window is kept in memory until it can be written: %s", s->result.why);
+	s->files += (uint32_t)written;
+	if (written)
+		log_notice("%llu windows that had been kept are written", (unsigned long long)written);
+}
+
 static int note_end(struct session *s, uint64_t user_ns, uint64_t system_ns)
 {
 	s->program_ended = true;
@@ -36,15 +52,14 @@ static int note_end(struct session *s, uint64_t user_ns, uint64_t system_ns)
 
 void session_take_result(struct session *s)
 {
+	const struct kept before = s->kept;
+
 	if (!s->exporter || !exporter_read(s->exporter, &s->result))
 		return;
 	exporter_free(s->exporter);
 	s->exporter = NULL;
 	s->have_result = true;
-	if (s->result.status)
-		log_error("the profile was not written: %s", s->result.why);
-	else
-		s->files++;
+	tell_written(s, &before);
 	if (s->state)
 		s->state->files = s->files;
 	log_debug("memory: collector %llu KB, exporter %llu KB, symbolizer %llu KB",

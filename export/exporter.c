@@ -27,6 +27,8 @@ struct exporter {
 	int fd;
 	struct names *names;
 	struct sink *sink;
+	struct kept *kept;
+	uint64_t seq;
 	uint32_t n_locations; /* when it was forked: names for others are not believed */
 	struct buf in;
 	bool finished;
@@ -56,17 +58,33 @@ static int make_pipe(int fds[2])
 	return -EMFILE;
 }
 
+/* What was kept is written or not, and what this exporter could not write is kept. */
+static void keep(struct exporter *e, uint32_t written, const uint8_t *data, size_t len)
+{
+	if (!e->kept)
+		return;
+	if (written > e->kept->n)
+		written = e->kept->n;
+	e->kept->written += written;
+	kept_remove(e->kept, written);
+	if (len)
+		kept_add(e->kept, e->seq, data, len);
+}
+
 /* The last resort: here, blocking, with addresses and the names known already. */
 static void work_here(struct exporter *e, const struct export_job *job, int err)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe_was, size_was;
+	struct exporter_leftover left;
 	char why[96];
 
 	snprintf(why, sizeof(why), "no process for the export: %s", strerror(-err));
 	log_debug("%s", why);
 	sigaction(SIGPIPE, &ignore, &pipe_was);
 	sigaction(SIGXFSZ, &ignore, &size_was);
-	exporter_work(job, why, &e->result);
+	exporter_work(job, why, &e->result, &left);
+	keep(e, left.kept_written, left.unwritten.data, left.unwritten.len);
+	buf_release(&left.unwritten);
 	sigaction(SIGPIPE, &pipe_was, NULL);
 	sigaction(SIGXFSZ, &size_was, NULL);
 	e->finished = true;
@@ -113,7 +131,12 @@ int exporter_start(struct exporter **out, const struct export_job *job)
 
 	if (!e)
 		return -ENOMEM;
-	*e = (struct exporter){.pid = -1, .fd = -1, .names = job->names, .sink = job->sink};
+	*e = (struct exporter){.pid = -1,
+			       .fd = -1,
+			       .names = job->names,
+			       .sink = job->sink,
+			       .kept = job->kept,
+			       .seq = job->profile->seq};
 	e->n_locations = job->profile->n_locations;
 	buf_init(&e->in, EXPORTER_MAX_REPLY);
 	use_reserve();
@@ -164,8 +187,9 @@ static bool plausible(const struct exporter_reply *r)
 	uint32_t i;
 
 	if (r->magic != EXPORTER_MAGIC || r->size != sizeof(*r) ||
-	    r->names_len > EXPORTER_MAX_REPLY - sizeof(*r) || res->n_top > EXPORT_TOP_MAX ||
-	    res->status > 0 || !memchr(r->path, 0, sizeof(r->path)) || !memchr(r->base, 0, sizeof(r->base)) ||
+	    r->names_len > EXPORTER_MAX_REPLY - sizeof(*r) - KEPT_MAX_BYTES ||
+	    r->unwritten_len > KEPT_MAX_BYTES || res->n_top > EXPORT_TOP_MAX || res->status > 0 ||
+	    !memchr(r->path, 0, sizeof(r->path)) || !memchr(r->base, 0, sizeof(r->base)) ||
 	    !memchr(res->why, 0, sizeof(res->why)) || !memchr(res->path, 0, sizeof(res->path)) ||
 	    !memchr(res->symbolize.why, 0, sizeof(res->symbolize.why)))
 		return false;
@@ -187,8 +211,9 @@ static void try_finish(struct exporter *e)
 		failed(e, "the exporter's reply is damaged");
 		return;
 	}
-	if (e->in.len - sizeof(*r) < r->names_len)
+	if (e->in.len - sizeof(*r) < r->names_len + r->unwritten_len)
 		return;
+	keep(e, r->kept_written, e->in.data + sizeof(*r) + r->names_len, (size_t)r->unwritten_len);
 	e->result = r->result;
 	e->sink->created = r->created;
 	memcpy(e->sink->path, r->path, sizeof(r->path));

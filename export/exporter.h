@@ -11,6 +11,7 @@
 #define EXPORT_EXPORTER_H
 
 #include "collect/profile.h"
+#include "export/kept.h"
 #include "export/sink.h"
 #include "export/tags.h"
 #include "symbolize/names.h"
@@ -25,6 +26,7 @@
 struct export_job {
 	const struct profile *profile; /* borrowed; inherited by fork */
 	struct names *names;           /* cache: read by the exporter, extended when its result is read */
+	struct kept *kept;             /* likewise; NULL: what cannot be written is lost */
 	struct sink *sink;             /* ->created and ->path are updated when the result is read */
 	const struct tags *tags;
 	const char *const *comments; /* besides those from tags and quality */

@@ -13,9 +13,18 @@ struct exporter_reply {
 	uint32_t magic;
 	uint32_t size; /* of this structure */
 	uint64_t names_len;
-	uint32_t created; /* of the sink, which may have changed its names */
+	uint64_t unwritten_len; /* and these of the window's file, to be kept */
+	uint32_t kept_written;  /* of the windows kept before */
+	uint32_t created;       /* of the sink, which may have changed its names */
 	char path[PATH_MAX], base[PATH_MAX];
 	struct export_result result;
+};
+
+/* What exporter_work() leaves besides the result: of the windows kept before, and the one that is to be kept
+ * now. */
+struct exporter_leftover {
+	uint32_t kept_written;
+	struct buf unwritten;
 };
 
 /*
@@ -23,7 +32,8 @@ struct exporter_reply {
  * given (the reason), else symbolizing first. Everything that can go wrong is
  * in @result.
  */
-void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result);
+void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result,
+		   struct exporter_leftover *left);
 
 /* The forked child: never returns. @fd is the pipe's end to write to, above 2. */
 _Noreturn void exporter_child(const struct export_job *job, int fd);

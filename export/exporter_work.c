@@ -34,7 +34,23 @@ static void set_why(struct export_result *result, int err, const char *what)
 	snprintf(result->why, sizeof(result->why), "%s: %s", what, strerror(-err));
 }
 
-static void encode_and_write(const struct export_job *job, struct export_result *result, struct buf *raw)
+/* Windows that had to be kept come first: files are removed by their age. */
+static int write_window(const struct export_job *job, struct export_result *result, const struct buf *packed,
+			struct exporter_leftover *left)
+{
+	int err;
+
+	if (job->kept)
+		left->kept_written = kept_write(job->kept, job->sink);
+	err = sink_write(job->sink, job->profile->seq, packed->data, packed->len, result->why,
+			 sizeof(result->why));
+	if (err && job->kept && job->sink->numbered)
+		(void)buf_put(&left->unwritten, packed->data, packed->len);
+	return err;
+}
+
+static void encode_and_write(const struct export_job *job, struct export_result *result, struct buf *raw,
+			     struct exporter_leftover *left)
 {
 	const struct profile *p = job->profile;
 	struct comments comments;
@@ -52,7 +68,7 @@ static void encode_and_write(const struct export_job *job, struct export_result 
 		set_why(result, err, "cannot encode the profile");
 		goto done;
 	}
-	err = sink_write(job->sink, p->seq, packed.data, packed.len, result->why, sizeof(result->why));
+	err = write_window(job, result, &packed, left);
 	result->status = err;
 	if (err)
 		goto done;
@@ -128,7 +144,8 @@ static uint64_t cpu_ns(const struct rusage *ru)
 	       ((uint64_t)ru->ru_utime.tv_usec + (uint64_t)ru->ru_stime.tv_usec) * 1000u;
 }
 
-void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result)
+void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result,
+		   struct exporter_leftover *left)
 {
 	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC);
 	struct rusage before = {0}, after = {0};
@@ -148,7 +165,9 @@ void exporter_work(const struct export_job *job, const char *why_addresses, stru
 		snprintf(result->symbolize.why, sizeof(result->symbolize.why), "%s", strerror(-err));
 	}
 	buf_init(&raw, PPROF_MAX_RAW);
-	encode_and_write(job, result, &raw);
+	left->kept_written = 0;
+	buf_init(&left->unwritten, KEPT_MAX_BYTES);
+	encode_and_write(job, result, &raw, left);
 	if (raw.len)
 		sum_up(result, &raw);
 	buf_release(&raw);
@@ -234,6 +253,7 @@ static uint32_t *pending_locations(const struct export_job *job, uint32_t *n)
 _Noreturn void exporter_child(const struct export_job *job, int fd)
 {
 	static struct exporter_reply reply;
+	struct exporter_leftover left;
 	uint32_t n_ids, *ids;
 	struct buf names;
 
@@ -243,16 +263,18 @@ _Noreturn void exporter_child(const struct export_job *job, int fd)
 	buf_init(&names, EXPORTER_MAX_REPLY - sizeof(reply));
 	names_retry(job->names, job->profile->n_locations);
 	ids = pending_locations(job, &n_ids);
-	exporter_work(job, NULL, &reply.result);
+	exporter_work(job, NULL, &reply.result, &left);
 	if (n_ids && names_encode(job->names, ids, n_ids, &names))
 		buf_clear(&names);
 	reply.magic = EXPORTER_MAGIC;
 	reply.size = sizeof(reply);
 	reply.names_len = names.len;
+	reply.unwritten_len = left.unwritten.len;
+	reply.kept_written = left.kept_written;
 	reply.created = job->sink->created;
 	memcpy(reply.path, job->sink->path, sizeof(reply.path));
 	memcpy(reply.base, job->sink->base, sizeof(reply.base));
-	if (!io_write_all(fd, &reply, sizeof(reply)))
-		(void)io_write_all(fd, names.data, names.len);
+	if (!io_write_all(fd, &reply, sizeof(reply)) && !io_write_all(fd, names.data, names.len))
+		(void)io_write_all(fd, left.unwritten.data, left.unwritten.len);
 	_exit(0);
 }

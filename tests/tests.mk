@@ -56,6 +56,13 @@ $(BUILD)/headers/%.ok: %
 check-format:
 	clang-format --dry-run --Werror $(C_FILES)
 
+# A collector's memory over SOAK_WINDOWS windows (the short form is in `check`).
+SOAK_WINDOWS ?= 1000
+.PHONY: check-soak
+check-soak: deps-test
+	@$(MAKE) --no-print-directory all $(TARGET_BINS)
+	tests/soak $(BUILD) $(SOAK_WINDOWS)
+
 # The same unit tests and stored fuzz inputs, under the sanitizers.
 .PHONY: check-sanitize
 check-sanitize:
@@ -111,5 +118,6 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
 	@echo "make check-sanitize check-layers check-headers check-format completions format"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="

@@ -259,3 +259,22 @@ freezer() { # prints a cgroup's directory, the file and the words to freeze and 
 	DD_PROFILING_TIMELINE_ENABLE=true "$DDPROF_RUN" --no-timeline -q -F 499 -o q.pb.gz "$SHARES" 1 >out
 	[ "$($PPROF q.pb.gz timeline | cut -d ' ' -f 1)" = 0 ]
 }
+
+@test "a window whose file cannot be written is kept, and written when it can be" {
+	mkdir "$(file 1)" # nothing replaces a directory
+	"$DDPROF_RUN" -F 499 -w 0.2 --keep 0 -o "$OUT" "$SHARES" 60 >out 2>err 3>&- &
+	local wrapper=$!
+	await test -s "$(file 3)"
+	grep -q "a window is kept in memory until it can be written: .*$(file 1)" err
+	rmdir "$(file 1)"
+	await test -s "$(file 1)"
+	await grep -q '1 windows that had been kept are written' err
+	kill -TERM $wrapper
+	wait $wrapper || true
+	$WINDOWS p-*.pb.gz
+	! grep 'not be written at all' err
+}
+
+@test "memory and descriptors stay as they are over windows of a process that forks and dlopens all the time" {
+	"$ROOT/tests/soak" "$BUILD" 30
+}
