@@ -157,11 +157,12 @@ static int explain(struct collector *c)
 	 * time. */
 	total = c->attached || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
+	missing = minus(missing, not_yet_sampled(c));
 	if (!c->ladder.kernel)
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;
-	missing = minus(missing - denied, not_yet_sampled(c));
+	missing -= denied;
 	c->now.denied += denied;
 	c->now.unsampled += missing;
 	if (!err)
