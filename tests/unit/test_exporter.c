@@ -452,6 +452,77 @@ static void an_exporter_that_is_killed_is_reported(void **state)
 	assert_int_equal(x->result.status, -EPIPE);
 }
 
+/* As the parent of a program does, which reaps whatever ends. */
+static void how_it_died_is_known_when_somebody_else_reaped_it(void **state)
+{
+	struct fixture *x = *state;
+	struct held h;
+	int status;
+
+	hold(x, &h);
+	wait_until_held(exporter_pid(x->e));
+	assert_int_equal(kill(exporter_pid(x->e), SIGKILL), 0);
+	assert_int_equal(waitpid(exporter_pid(x->e), &status, 0), exporter_pid(x->e));
+	exporter_reaped(x->e, status);
+	finish(x);
+	close(h.pipe[0]);
+	assert_int_equal(x->result.status, -EPIPE);
+	assert_non_null(strstr(x->result.why, "killed by signal 9"));
+}
+
+static void a_window_that_cannot_be_written_is_kept_and_written_by_the_next_exporter(void **state)
+{
+	struct fixture *x = *state;
+	struct kept kept = {0};
+	char path[PATH_MAX];
+
+	x->job.kept = &kept;
+	x->sink.numbered = true;
+	x->s.p.seq = 7;
+	snprintf(path, sizeof(path), "%s/x-000007.pb.gz", x->dir);
+	assert_int_equal(mkdir(path, 0700), 0); /* nothing replaces a directory */
+	start(x);
+	finish(x);
+	assert_true(x->result.status < 0);
+	assert_int_equal(kept.n, 1);
+	assert_int_equal(kept.windows[0].seq, 7);
+	assert_int_equal(kept.bytes, kept.windows[0].len);
+	assert_int_equal(rmdir(path), 0);
+	x->s.p.seq = 8;
+	start(x);
+	finish(x);
+	assert_int_equal(x->result.status, 0);
+	assert_int_equal(kept.n, 0);
+	assert_int_equal(kept.bytes, 0);
+	assert_int_equal(kept.written, 1);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/x-000008.pb.gz", x->dir);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void what_is_kept_is_bounded_and_the_oldest_goes_first(void **state)
+{
+	static uint8_t data[KEPT_MAX_BYTES / 4 + 1];
+	struct kept kept = {0};
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < KEPT_MAX + 3; i++)
+		kept_add(&kept, i, (const uint8_t *)"x", 1);
+	assert_int_equal(kept.n, KEPT_MAX);
+	assert_int_equal(kept.dropped, 3);
+	assert_int_equal(kept.windows[0].seq, 3);
+	kept_release(&kept);
+	kept = (struct kept){0};
+	for (i = 0; i < 5; i++)
+		kept_add(&kept, i, data, sizeof(data));
+	assert_int_equal(kept.n, 3);
+	assert_int_equal(kept.windows[0].seq, 2);
+	assert_int_equal(kept.dropped, 2);
+	kept_release(&kept);
+	assert_int_equal(kept.bytes, 0);
+}
+
 static void an_exporter_somebody_else_reaped_is_reported_too(void **state)
 {
 	struct fixture *x = *state;
@@ -569,6 +640,9 @@ int main(void)
 		T(the_exporter_holds_nothing_it_should_not),
 		T(reading_never_waits_and_signals_of_the_group_do_not_end_it),
 		T(an_exporter_that_is_killed_is_reported),
+		T(how_it_died_is_known_when_somebody_else_reaped_it),
+		T(a_window_that_cannot_be_written_is_kept_and_written_by_the_next_exporter),
+		T(what_is_kept_is_bounded_and_the_oldest_goes_first),
 		T(an_exporter_somebody_else_reaped_is_reported_too),
 		T(freeing_ends_one_that_still_runs),
 		T(a_reader_that_went_away_is_an_error_not_a_death),
