@@ -154,14 +154,15 @@ comment() { # FILE KEY
 	pid=$!
 	until grep -q ready out; do :; done
 	cpu() { awk '{ print ($14 + $15) * 1e7 }' "/proc/$pid/stat"; }
-	before=$(cpu)
+	before=$(cpu) from=$(date +%s%N)
 	"$DDPROF" attach -q --pid $pid -d 3 -o p.pb.gz
-	# Read a little later than the window's end: the profile must not be far below, and never above by more than
-	# ticks and what a hypervisor steals, which /proc does not count.
-	after=$(cpu)
+	after=$(cpu) to=$(date +%s%N)
+	# /proc was read before and after the window, and the threads are as busy all the time: what belongs to
+	# the window follows from how long each lasted. What a hypervisor steals /proc does not count.
+	want=$(python3 -c "print(($after - $before) / ($to - $from) * $($PPROF p.pb.gz duration))")
 	sum=$($PPROF p.pb.gz sum cpu-time)
-	echo "profile $sum /proc $(python3 -c "print($after - $before)")"
-	less "$sum" "$(python3 -c "print(($after - $before) * 1.1 + 4e7)")"
-	less "$(python3 -c "print(($after - $before) * 0.8)")" "$sum"
+	echo "profile $sum /proc $want"
+	less "$sum" "$(python3 -c "print($want * 1.12 + 4e7)")"
+	less "$(python3 -c "print($want * 0.8 - 4e7)")" "$sum"
 	wait $pid
 }
