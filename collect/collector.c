@@ -233,6 +233,7 @@ int collector_drain(struct collector *c, bool final)
 	/* Edges are taken before the rings are marked, so none is missed. */
 	while (epoll_wait(c->epfd, ev, 16, 0) == 16)
 		;
+	jits_poll(procs_jits(c->procs));
 	order_begin(c->order, drain_until(c, final));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
@@ -296,6 +297,7 @@ void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system
 
 struct profile *collector_window(struct collector *c)
 {
+	jits_window(procs_jits(c->procs));
 	if (account_window(c))
 		log_warn("out of memory: the window's totals are incomplete");
 	return &c->profile;
@@ -307,6 +309,7 @@ void collector_next(struct collector *c, bool keep)
 
 	c->profile.seq++;
 	c->mark = (struct mark){0};
+	jits_next(procs_jits(c->procs));
 	if (keep)
 		return;
 	profile_reset(&c->profile);

@@ -316,6 +316,27 @@ static struct module *get_anon(struct modules *ms, pid_t pid)
 	return m;
 }
 
+struct module *modules_anon(struct modules *ms, pid_t pid)
+{
+	struct module *m = get_anon(ms, pid);
+
+	if (m)
+		info_of(ms, m);
+	return m;
+}
+
+struct module *modules_retire_anon(struct modules *ms, pid_t pid)
+{
+	static const struct module_ident none;
+	struct key k = {&none, 0, pid};
+	struct entry *e = pid ? find(ms, &k) : NULL;
+
+	if (!e)
+		return NULL;
+	e->stale = true;
+	return &e->m;
+}
+
 /* ---- files ---- */
 
 /* Open and read what @e is about; sets what came of it in its profile_module. */

@@ -34,6 +34,7 @@ struct module {
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
 	bool index_tried;
+	struct jit *jit;              /* MODULE_ANON: private to jit.c; NULL: nothing known */
 	struct profile_module *info; /* borrowed: refreshed by modules_get/module_by_id; see below */
 };
 
@@ -68,6 +69,15 @@ struct module *modules_get(struct modules *ms, pid_t pid, const char *path, cons
 			   uint64_t start, uint64_t end);
 struct module *modules_kernel(struct modules *ms);
 
+/* The MODULE_ANON of process @pid, or the shared one; not NULL except out of memory. Borrowed, as above. */
+struct module *modules_anon(struct modules *ms, pid_t pid);
+
+/*
+ * The address space of @pid is gone: code it makes from now on is another
+ * module. Returns the former one, or NULL if it had none of its own.
+ */
+struct module *modules_retire_anon(struct modules *ms, pid_t pid);
+
 /*
  * A module of kind MODULE_VDSO whose ELF image is in memory, which stays the
  * caller's and must outlive @ms: the vdso, and made-up files in tests. NULL
@@ -93,6 +103,12 @@ struct module *module_by_id(struct modules *ms, uint32_t id);
  */
 int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start,
 		     uint64_t end, enum module_reason *reason);
+
+/*
+ * The second half of it: open for reading what the O_PATH descriptor @path_fd
+ * is, which is closed. For files that a process names without mapping them.
+ */
+int module_open_found(pid_t pid, int path_fd, enum module_reason *reason);
 
 /*
  * Read ELF header, program and section headers, build id and CFI sections.

@@ -202,6 +202,27 @@ static int first_reserved(void)
 	return rl.rlim_cur > keep ? (int)(rl.rlim_cur - keep) : 0;
 }
 
+/* @fd, unless it is one of those. */
+static int keep_spare(int fd, enum module_reason *why)
+{
+	if (fd < first_reserved())
+		return fd;
+	close(fd);
+	*why = MODULE_LIMIT;
+	return -1;
+}
+
+int module_open_found(pid_t pid, int path_fd, enum module_reason *reason)
+{
+	static const struct module_ident unknown;
+	enum module_reason why = MODULE_OK;
+	int fd = keep_spare(take_local(pid, path_fd, &unknown, &why), &why);
+
+	if (fd < 0)
+		*reason = why == MODULE_OK ? MODULE_GONE : why;
+	return fd;
+}
+
 /* ---- */
 
 /* As the process sees it: absolute links must not lead out of its root. */
@@ -255,11 +276,7 @@ int module_open_file(pid_t pid, const char *path, const struct module_ident *ide
 	/* Our own namespace may have quite another file there: only with proof. */
 	if (fd < 0 && ident->ino && path[0] == '/')
 		fd = take_local(pid, open_path(path), ident, &why);
-	if (fd >= first_reserved()) {
-		close(fd);
-		fd = -1;
-		why = MODULE_LIMIT;
-	}
+	fd = keep_spare(fd, &why);
 	if (fd < 0)
 		*reason = why == MODULE_OK ? MODULE_GONE : why;
 	return fd;

@@ -144,6 +144,26 @@ int procfs_stat(pid_t pid, struct procfs_stat *out)
 	return 0;
 }
 
+pid_t procfs_inner_pid(pid_t pid)
+{
+	char path[32], text[4096], *p;
+	pid_t inner = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (read_text(path, text, sizeof(text)))
+		return 0;
+	p = strstr(text, "\nNSpid:");
+	if (!p)
+		return 0;
+	/* From our namespace inwards: the last one counts. */
+	for (p += 7; *p && *p != '\n'; p += strcspn(p, " \t\n")) {
+		p += strspn(p, " \t");
+		if (*p >= '0' && *p <= '9')
+			inner = (pid_t)strtol(p, NULL, 10);
+	}
+	return inner;
+}
+
 pid_t procfs_tgid(pid_t tid)
 {
 	char path[32], text[4096], *p;

@@ -40,6 +40,9 @@ struct procfs_stat {
 };
 int procfs_stat(pid_t pid, struct procfs_stat *out);
 
+/* The number that @pid has in its own pid namespace; 0 if gone, or the kernel does not say. */
+pid_t procfs_inner_pid(pid_t pid);
+
 /* The process that thread @tid belongs to; 0 if gone. */
 pid_t procfs_tgid(pid_t tid);
 

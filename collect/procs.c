@@ -19,6 +19,7 @@
 struct procs {
 	struct modules *modules;
 	struct profile *profile;
+	struct jits *jits;
 	struct proc *procs[BUCKETS];
 	struct thread *threads[BUCKETS];
 	uint32_t n_threads;
@@ -40,7 +41,9 @@ int procs_new(struct procs **out, struct modules *modules, struct profile *profi
 		return -ENOMEM;
 	ps->modules = modules;
 	ps->profile = profile;
-	err = strtab_put(&profile->strings, "thread id", &ps->key_tid);
+	err = jits_new(&ps->jits, profile);
+	if (!err)
+		err = strtab_put(&profile->strings, "thread id", &ps->key_tid);
 	if (!err)
 		err = strtab_put(&profile->strings, "thread name", &ps->key_tname);
 	if (!err)
@@ -48,6 +51,7 @@ int procs_new(struct procs **out, struct modules *modules, struct profile *profi
 	if (!err)
 		err = strtab_put(&profile->strings, "process_name", &ps->key_pname);
 	if (err) {
+		jits_free(ps->jits);
 		free(ps);
 		return err;
 	}
@@ -75,6 +79,7 @@ void procs_free(struct procs *ps)
 			free(t);
 		}
 	}
+	jits_free(ps->jits);
 	free(ps);
 }
 
@@ -96,10 +101,20 @@ struct thread *procs_find_thread(struct procs *ps, pid_t tid)
 	return t;
 }
 
+/* The address space of @pid is gone, and what it made in it. */
+static void end_jit(struct procs *ps, pid_t pid)
+{
+	struct module *anon = modules_retire_anon(ps->modules, pid);
+
+	if (anon)
+		jits_ended(ps->jits, anon->jit);
+}
+
 static void remove_proc(struct procs *ps, struct proc *p)
 {
 	struct proc **at = &ps->procs[bucket(p->pid)];
 
+	end_jit(ps, p->pid);
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
@@ -199,6 +214,13 @@ static int insert_mapping(struct procs *ps, struct proc *p, const struct procfs_
 	struct mapping map = {.start = m->start, .end = m->end, .pgoff = m->pgoff};
 	enum module_kind kind;
 
+	if (jits_is_dump(m->path)) {
+		struct module *anon = modules_anon(ps->modules, p->pid);
+
+		if (anon && anon->info->pid == p->pid)
+			jits_dump(ps->jits, anon, p->pid, m->path, &ident, m->start, m->end);
+		return 0; /* no code: the mapping is a message to us */
+	}
 	map.module = modules_get(ps->modules, p->pid, m->path, &ident, m->start, m->end);
 	if (!map.module)
 		return -ENOMEM;
@@ -207,6 +229,8 @@ static int insert_mapping(struct procs *ps, struct proc *p, const struct procfs_
 		map.pgoff = m->start;
 	else if (kind == MODULE_VDSO)
 		map.pgoff = 0;
+	if (kind == MODULE_ANON && ps->profile->modules[map.module->id].pid == p->pid)
+		jits_code(ps->jits, map.module, p->pid);
 	map.mapping_id = profile_mapping(ps->profile, map.module->id, m->start, m->end, map.pgoff);
 	return maps_insert(&p->maps, &map);
 }
@@ -406,6 +430,7 @@ static int on_comm(struct procs *ps, const struct record *rec)
 		return 0;
 	/* Only the thread that called exec is left, and some have no EXIT record. */
 	forget_threads(ps, t->proc, t);
+	end_jit(ps, t->proc->pid);
 	fresh = maps_new();
 	if (!fresh)
 		return -ENOMEM;
@@ -513,6 +538,11 @@ void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool r
 uint32_t procs_threads(const struct procs *ps)
 {
 	return ps->n_threads;
+}
+
+struct jits *procs_jits(struct procs *ps)
+{
+	return ps->jits;
 }
 
 void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg)

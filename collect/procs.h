@@ -9,6 +9,7 @@
 #ifndef COLLECT_PROCS_H
 #define COLLECT_PROCS_H
 
+#include "collect/jit.h"
 #include "collect/maps.h"
 #include "collect/record.h"
 
@@ -84,6 +85,9 @@ void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool r
 
 /* Threads alive by the records. */
 uint32_t procs_threads(const struct procs *ps);
+
+/* Code that processes made at run time. Borrowed. */
+struct jits *procs_jits(struct procs *ps);
 
 /* Calls @fn, which must not add or remove any, for every process alive by the records. */
 void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg);

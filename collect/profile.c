@@ -18,6 +18,7 @@
 #define MAX_LABEL_BYTES  (16u << 20)
 #define MAX_MODULES      (1u << 16)
 #define MAX_MAPPINGS     (1u << 20)
+#define MAX_JITS         (1u << 16)
 #define MAX_LOCATIONS    (4u << 20)
 #define MAX_FRAME_IDS    (64u << 20) /* over all stacks */
 #define MAX_LABEL_IDS    (1u << 20)  /* over all label sets */
@@ -68,6 +69,16 @@ uint32_t profile_add_module(struct profile *p, const struct profile_module *m)
 		return PROFILE_NONE;
 	p->modules[p->n_modules] = *m;
 	return p->n_modules++;
+}
+
+uint32_t profile_add_jit(struct profile *p, uint32_t module)
+{
+	if (module >= p->n_modules ||
+	    grow(&p->jits, &p->cap_jits, (uint64_t)p->n_jits + 1, MAX_JITS, sizeof(*p->jits)))
+		return PROFILE_NONE;
+	p->jits[p->n_jits] = (struct profile_jit){.map_fd = -1, .dump_fd = -1};
+	p->modules[module].jit = p->n_jits + 1;
+	return p->n_jits++;
 }
 
 bool profile_module_vaddr(const struct profile_module *mod, uint64_t off, uint64_t *vaddr)
@@ -160,14 +171,14 @@ uint32_t profile_mapping(struct profile *p, uint32_t module, uint64_t start, uin
 
 static uint64_t location_hash(const struct profile_location *l)
 {
-	return hash_mix(hash_u64((uint64_t)l->mapping + 1), l->off);
+	return hash_mix(hash_u64(((uint64_t)l->generation << 32 | l->mapping) + 1), l->off);
 }
 
 static bool location_same(const void *owner, uint32_t id, const void *key)
 {
 	const struct profile_location *l = &((const struct profile *)owner)->locations[id], *k = key;
 
-	return l->mapping == k->mapping && l->off == k->off;
+	return l->mapping == k->mapping && l->off == k->off && l->generation == k->generation;
 }
 
 static uint64_t location_rehash(const void *owner, uint32_t id)
@@ -175,18 +186,17 @@ static uint64_t location_rehash(const void *owner, uint32_t id)
 	return location_hash(&((const struct profile *)owner)->locations[id]);
 }
 
-static uint32_t location(struct profile *p, uint32_t mapping, uint64_t off)
+static uint32_t location(struct profile *p, const struct profile_location *key)
 {
-	struct profile_location key = {.mapping = mapping, .off = off};
-	uint64_t hash = location_hash(&key);
-	uint32_t id = idmap_find(&p->location_map, hash, location_same, p, &key);
+	uint64_t hash = location_hash(key);
+	uint32_t id = idmap_find(&p->location_map, hash, location_same, p, key);
 
 	if (id != IDMAP_NONE)
 		return id;
 	id = p->n_locations;
 	if (grow(&p->locations, &p->cap_locations, (uint64_t)id + 1, MAX_LOCATIONS, sizeof(*p->locations)))
 		return PROFILE_NONE;
-	p->locations[id] = key;
+	p->locations[id] = *key;
 	if (idmap_add(&p->location_map, hash, id, location_rehash, p))
 		return PROFILE_NONE;
 	p->n_locations++;
@@ -195,14 +205,27 @@ static uint32_t location(struct profile *p, uint32_t mapping, uint64_t off)
 
 uint32_t profile_location(struct profile *p, uint32_t mapping, uint64_t off)
 {
-	return mapping < p->n_mappings ? location(p, mapping, off) : PROFILE_NONE;
+	return profile_jit_location(p, mapping, off, 0, 0);
+}
+
+uint32_t profile_jit_location(struct profile *p, uint32_t mapping, uint64_t off, uint32_t generation,
+			      uint64_t time)
+{
+	struct profile_location key = {
+		.mapping = mapping, .generation = generation, .off = off, .time = time};
+
+	return mapping < p->n_mappings ? location(p, &key) : PROFILE_NONE;
 }
 
 uint32_t profile_synthetic(struct profile *p, const char *name)
 {
+	struct profile_location key = {.mapping = PROFILE_NONE};
 	uint32_t id;
 
-	return strtab_put(&p->strings, name, &id) ? PROFILE_NONE : location(p, PROFILE_NONE, id);
+	if (strtab_put(&p->strings, name, &id))
+		return PROFILE_NONE;
+	key.off = id;
+	return location(p, &key);
 }
 
 /* ---- stacks ---- */
@@ -494,6 +517,7 @@ void profile_release(struct profile *p)
 	free(p->modules);
 	free(p->mappings);
 	free(p->locations);
+	free(p->jits);
 	free(p->frames);
 	free(p->stacks);
 	free(p->labels);

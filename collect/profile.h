@@ -8,7 +8,7 @@
  * number of unique stacks, never with time. Every table has a cap; what does
  * not fit is counted under a synthetic `[overflow]` frame, never dropped.
  *
- * Locations, modules and mappings survive profile_reset(), so that names found
+ * Locations, modules, mappings and jits survive profile_reset(), so that names found
  * for window N (indexed by location) are still good in window N + 1.
  */
 #ifndef COLLECT_PROFILE_H
@@ -71,7 +71,28 @@ struct profile_module {
 	uint8_t build_id_len; /* bytes; 0: none */
 	uint8_t n_segments;
 	uint16_t e_type, e_machine; /* as in the ELF header */
+	uint32_t jit;               /* MODULE_ANON: index into jits + 1; 0: none */
 	struct module_segment segments[PROFILE_MAX_SEGMENTS];
+};
+
+/* ---- generated code: what its program says about it ---- */
+
+/* Why there is no perf map to read. */
+enum jit_reason {
+	JIT_NO_MAP,    /* the program wrote none, as far as we could look */
+	JIT_MAPPED,    /* there is one */
+	JIT_FOREIGN,   /* owned by somebody other than root, us, or the process's user: not believed */
+	JIT_OUTDATED,  /* older than the process: left behind by another one of its number */
+	JIT_DENIED,    /* not permitted to look */
+	JIT_IRREGULAR, /* no regular file, or on a file system that may not answer */
+	JIT_LIMIT,     /* too many descriptors */
+};
+
+struct profile_jit {
+	int map_fd;  /* perf map (/tmp/perf-PID.map), open read-only, owned by the collector; -1: none */
+	int dump_fd; /* jitdump (jit-PID.dump), likewise */
+	enum jit_reason reason;
+	bool changed; /* since the window before: names found then may be outdated */
 };
 
 /*
@@ -87,11 +108,14 @@ struct profile_mapping {
 /*
  * An address that a stack can contain. For callers the address is that of the
  * call's last byte (return address - 1); for the innermost frame, and below a
- * signal frame, the exact pc.
+ * signal frame, the exact pc. Generated code can be replaced by other code at
+ * the same address: each is a generation, and locations of its own.
  */
 struct profile_location {
-	uint32_t mapping; /* PROFILE_NONE: synthetic frame */
-	uint64_t off;     /* offset in the module's file (or address, see above); synthetic: string id */
+	uint32_t mapping;    /* PROFILE_NONE: synthetic frame */
+	uint32_t generation; /* MODULE_ANON: tells code from former code here; else 0 */
+	uint64_t off;  /* offset in the module's file (or address, see above); synthetic: string id */
+	uint64_t time; /* MODULE_ANON: of its first sample, CLOCK_MONOTONIC ns; else 0 */
 };
 
 /* The address pprof shows: inside its mapping. Not for synthetic frames. */
@@ -175,6 +199,8 @@ struct profile {
 	uint32_t n_mappings, cap_mappings;
 	struct profile_location *locations;
 	uint32_t n_locations, cap_locations;
+	struct profile_jit *jits;
+	uint32_t n_jits, cap_jits;
 
 	struct profile_type types[PROFILE_MAX_TYPES];
 	uint32_t n_types;
@@ -221,6 +247,9 @@ uint32_t profile_add_type(struct profile *p, const char *name, const char *unit)
 uint32_t profile_add_module(struct profile *p, const struct profile_module *m); /* always new; copies *m */
 uint32_t profile_mapping(struct profile *p, uint32_t module, uint64_t start, uint64_t limit, uint64_t off);
 uint32_t profile_location(struct profile *p, uint32_t mapping, uint64_t off);
+uint32_t profile_jit_location(struct profile *p, uint32_t mapping, uint64_t off, uint32_t generation,
+			      uint64_t time); /* @time counts when the location is new */
+uint32_t profile_add_jit(struct profile *p, uint32_t module); /* always new; nothing open yet */
 uint32_t profile_synthetic(struct profile *p, const char *name);                  /* a location */
 uint32_t profile_stack(struct profile *p, const uint32_t *locations, uint32_t n); /* leaf first */
 uint32_t profile_labelset(struct profile *p, const struct profile_label *labels, uint32_t n);

@@ -10,10 +10,17 @@
 
 #include <errno.h>
 
-static uint32_t mapped_location(struct collector *c, const struct unwind_frame *f)
+static uint32_t mapped_location(struct collector *c, const struct unwind_frame *f, uint64_t time)
 {
+	const struct jit *jit;
+
 	if (!f->map || f->map->mapping_id == PROFILE_NONE)
 		return c->loc_unknown_mapping;
+	jit = f->map->module->jit;
+	if (jit)
+		return profile_jit_location(&c->profile, f->map->mapping_id,
+					    f->pc - f->map->start + f->map->pgoff,
+					    jit_generation(jit, f->pc, time), time);
 	return profile_location(&c->profile, f->map->mapping_id, f->pc - f->map->start + f->map->pgoff);
 }
 
@@ -70,7 +77,7 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
 		got = unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &end);
 	for (i = 0; i < got; i++)
-		c->locations[n++] = mapped_location(c, &c->frames[i]);
+		c->locations[n++] = mapped_location(c, &c->frames[i], rec->time);
 	q->user_samples++;
 	q->ends[end]++;
 	q->complete += unwind_end_complete(end);

@@ -139,6 +139,7 @@ int exporter_start(struct exporter **out, const struct export_job *job)
 			       .seq = job->profile->seq};
 	e->n_locations = job->profile->n_locations;
 	buf_init(&e->in, EXPORTER_MAX_REPLY);
+	symbolize_outdated(job->profile, job->names);
 	use_reserve();
 	err = make_pipe(fds);
 	if (!err) {

@@ -16,18 +16,26 @@ const char *names_status_text(enum names_status s)
 		[NAMES_PENDING] = "not looked at",
 		[NAMES_DWARF] = "function and line",
 		[NAMES_SYMBOL] = "function from a symbol table",
+		[NAMES_JIT] = "function from a JIT's map",
 		[NAMES_LINE_ONLY] = "line without a function",
 		[NAMES_NO_FILE] = "file not readable",
 		[NAMES_STRIPPED] = "stripped, no debug file found",
 		[NAMES_NO_SYMBOL] = "no symbol covers the address",
 		[NAMES_NOT_ALLOWED] = "kernel symbols not permitted",
 		[NAMES_JIT_UNMAPPED] = "generated code without a map",
+		[NAMES_JIT_FOREIGN] = "generated code, map of another user or process",
+		[NAMES_JIT_NOT_LISTED] = "generated code that its map does not list",
 		[NAMES_BAD_FILE] = "malformed file",
 		[NAMES_TIMEOUT] = "symbolizing took too long",
 		[NAMES_FAILED] = "symbolizer failed",
 	};
 
 	return (unsigned int)s < NAMES_STATUS_COUNT ? text[s] : "unknown status";
+}
+
+bool names_status_named(enum names_status s)
+{
+	return s == NAMES_DWARF || s == NAMES_SYMBOL || s == NAMES_JIT;
 }
 
 int names_init(struct names *n)
@@ -88,8 +96,8 @@ static int reserve_frames(struct names *n, uint32_t extra)
 
 static bool may_pass(enum names_status status)
 {
-	return status == NAMES_NO_FILE || status == NAMES_JIT_UNMAPPED || status == NAMES_TIMEOUT ||
-	       status == NAMES_FAILED;
+	return status == NAMES_NO_FILE || status == NAMES_JIT_UNMAPPED || status == NAMES_JIT_NOT_LISTED ||
+	       status == NAMES_TIMEOUT || status == NAMES_FAILED;
 }
 
 /*
@@ -105,13 +113,19 @@ int names_set(struct names *n, uint32_t loc, enum names_status status, const str
 	if (n_frames > NAMES_MAX_INLINE || (unsigned int)status >= NAMES_STATUS_COUNT || loc == UINT32_MAX)
 		return -EINVAL;
 	err = names_resize(n, loc + 1);
-	if (!err)
-		err = reserve_frames(n, n_frames);
+	if (err)
+		return err;
+	l = &n->locations[loc];
+	if (l->status == NAMES_PENDING && n_frames && l->n == n_frames &&
+	    !memcmp(n->frames + l->first, frames, n_frames * sizeof(*frames))) {
+		l->status = (uint8_t)status;
+		return 0;
+	}
+	err = reserve_frames(n, n_frames);
 	if (err)
 		return err;
 	if (n_frames)
 		memcpy(n->frames + n->n_frames, frames, n_frames * sizeof(*frames));
-	l = &n->locations[loc];
 	l->first = n->n_frames;
 	l->n = (uint16_t)n_frames;
 	l->status = (uint8_t)status;
@@ -119,6 +133,12 @@ int names_set(struct names *n, uint32_t loc, enum names_status status, const str
 		l->tries++;
 	n->n_frames += n_frames;
 	return 0;
+}
+
+void names_outdated(struct names *n, uint32_t loc)
+{
+	if (loc < n->n_locations)
+		n->locations[loc].status = NAMES_PENDING;
 }
 
 void names_retry(struct names *n, uint32_t count)

@@ -32,12 +32,15 @@ enum names_status {
 	NAMES_PENDING, /* not looked at */
 	NAMES_DWARF,   /* function and lines */
 	NAMES_SYMBOL,  /* function from a symbol table */
+	NAMES_JIT,     /* from what a program says about the code it made */
 	NAMES_LINE_ONLY,
 	NAMES_NO_FILE,      /* the module has no contents, see its reason */
 	NAMES_STRIPPED,     /* no symbol covers the address, and no debug file was found */
 	NAMES_NO_SYMBOL,    /* tables are there, none covers the address */
 	NAMES_NOT_ALLOWED,  /* kernel symbols hidden */
 	NAMES_JIT_UNMAPPED, /* anonymous code, no map */
+	NAMES_JIT_FOREIGN,  /* there is a map, of another user or another process */
+	NAMES_JIT_NOT_LISTED, /* there is one, and it does not tell of the address */
 	NAMES_BAD_FILE,     /* malformed ELF or DWARF */
 	NAMES_TIMEOUT,      /* the deadline came first */
 	NAMES_FAILED,       /* the symbolizer crashed on it, or could not be started */
@@ -76,6 +79,12 @@ int names_set(struct names *n, uint32_t loc, enum names_status status, const str
  * set to such a status NAMES_MAX_TRIES times.
  */
 void names_retry(struct names *n, uint32_t count);
+
+/* Make @loc pending again. What it was stays to be shown until it is set, at no cost if to the same. */
+void names_outdated(struct names *n, uint32_t loc);
+
+/* Does this status mean that the function is known? */
+bool names_status_named(enum names_status s);
 
 /*
  * Bytes for a pipe: only locations from @ids (@n of them) that are not

@@ -15,6 +15,7 @@
 
 struct source_addr {
 	uint64_t vaddr;    /* ELF virtual address (address itself for kernel and anonymous code) */
+	uint64_t time;     /* anonymous code: when it was first seen here, CLOCK_MONOTONIC ns; else 0 */
 	uint32_t location; /* id in the profile and in names */
 	uint32_t file;     /* string id in names; line known although the function is not (assembly), */
 	uint32_t line;     /* for a later source to complete; 0: unknown */
@@ -26,6 +27,9 @@ struct source_addr {
 
 #define SOURCE_AUX_FDS 2
 
+/* What MODULE_ANON has in aux_fd. */
+enum { SOURCE_FD_PERFMAP, SOURCE_FD_JITDUMP };
+
 struct source_module {
 	const struct profile *profile;
 	const struct profile_module *mod;
@@ -35,7 +39,7 @@ struct source_module {
 	int aux_fd[SOURCE_AUX_FDS]; /* what else a prepare() opened (kallsyms and modules), or -1 */
 	enum names_status
 		missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
-	struct source_addr *addrs; /* sorted by vaddr, unique */
+	struct source_addr *addrs; /* sorted by vaddr, unique; anonymous code: by vaddr and time */
 	uint32_t n_addrs;
 };
 
@@ -58,7 +62,7 @@ struct source {
 	int (*resolve)(struct source_module *m, struct names *names, bool inlines);
 };
 
-extern const struct source source_dwarf, source_elf, source_kernel;
+extern const struct source source_dwarf, source_elf, source_kernel, source_perfmap, source_jitdump;
 
 /* ---- what several sources need ---- */
 

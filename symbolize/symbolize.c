@@ -26,7 +26,7 @@
 #define MAX_ATTEMPTS        4
 
 struct pending {
-	uint64_t vaddr, cost;
+	uint64_t vaddr, time, cost;
 	uint32_t module, location;
 };
 
@@ -53,11 +53,12 @@ static bool needs_lookup(const struct job *j, uint32_t loc, struct pending *out,
 	if (l->mapping == PROFILE_NONE || l->mapping >= j->p->n_mappings)
 		return false;
 	out->location = loc;
+	out->time = l->time;
 	out->module = j->p->mappings[l->mapping].module;
 	if (out->module >= j->p->n_modules)
 		return false;
 	mod = &j->p->modules[out->module];
-	if (mod->kind == MODULE_ANON)
+	if (mod->kind == MODULE_ANON && !mod->jit)
 		*status = NAMES_JIT_UNMAPPED;
 	else if (mod->kind == MODULE_FILE && (mod->reason != MODULE_OK || mod->fd < 0))
 		*status = NAMES_NO_FILE;
@@ -84,7 +85,9 @@ static int compare_pending(const void *a, const void *b)
 		return x->cost < y->cost ? -1 : 1;
 	if (x->module != y->module)
 		return x->module < y->module ? -1 : 1;
-	return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
+	if (x->vaddr != y->vaddr)
+		return x->vaddr < y->vaddr ? -1 : 1;
+	return x->time < y->time ? -1 : x->time > y->time;
 }
 
 static int collect_pending(struct job *j)
@@ -135,7 +138,7 @@ static void module_init(struct job *j, struct source_module *m, uint32_t module,
 
 static bool same_address(const struct pending *a, const struct pending *b)
 {
-	return a->module == b->module && a->vaddr == b->vaddr;
+	return a->module == b->module && a->vaddr == b->vaddr && a->time == b->time;
 }
 
 static int group(struct job *j)
@@ -159,6 +162,7 @@ static int group(struct job *j)
 			continue;
 		}
 		j->addrs[n++] = (struct source_addr){.vaddr = j->pending[i].vaddr,
+						     .time = j->pending[i].time,
 						     .location = j->pending[i].location};
 		m->n_addrs++;
 	}
@@ -347,6 +351,21 @@ static enum symbolize_mode mode_of(const struct job *j)
 			mode = SYMBOLIZE_SYMBOLS_ONLY;
 	}
 	return mode;
+}
+
+void symbolize_outdated(const struct profile *p, struct names *names)
+{
+	const struct profile_location *l;
+	uint32_t i, jit;
+
+	for (i = 0; i < p->n_locations && i < names->n_locations; i++) {
+		l = &p->locations[i];
+		if (l->mapping >= p->n_mappings || p->mappings[l->mapping].module >= p->n_modules)
+			continue;
+		jit = p->modules[p->mappings[l->mapping].module].jit;
+		if (jit && jit <= p->n_jits && p->jits[jit - 1].changed)
+			names_outdated(names, i);
+	}
 }
 
 int symbolize(const struct profile *p, struct names *names, const struct symbolize_options *opt,

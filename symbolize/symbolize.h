@@ -37,6 +37,12 @@ struct symbolize_report {
 };
 
 /*
+ * Make pending again what maps of generated code that changed since the last
+ * window may name otherwise now. For the cache of names, before it is used.
+ */
+void symbolize_outdated(const struct profile *p, struct names *names);
+
+/*
  * Resolve every location of @p that @names (the cache: earlier windows'
  * answers) has still pending. 0, or -ENOMEM; anything else that goes wrong is
  * in @report.

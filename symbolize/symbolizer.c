@@ -29,8 +29,9 @@ struct message_head {
 	uint32_t kind, len;
 };
 
-/* In this order: the first to answer for an address wins. JIT maps will be a source of MODULE_ANON. */
-static const struct source *const sources[] = {&source_dwarf, &source_elf, &source_kernel};
+/* In this order: the first to answer for an address wins. */
+static const struct source *const sources[] = {&source_dwarf, &source_elf, &source_kernel, &source_jitdump,
+					       &source_perfmap};
 
 const struct source *symbolizer_source(const struct profile_module *mod, unsigned int i)
 {
