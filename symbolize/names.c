@@ -2,7 +2,10 @@
 /* names.c - the table of names, and its bytes for a pipe that is not trusted. */
 #include "symbolize/names.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +34,34 @@ const char *names_status_text(enum names_status s)
 	};
 
 	return (unsigned int)s < NAMES_STATUS_COUNT ? text[s] : "unknown status";
+}
+
+void names_place(const char *path, uint64_t addr, char out[NAMES_PLACE_MAX])
+{
+	const char *base = strrchr(path, '/');
+	size_t len;
+
+	base = base && base[1] ? base + 1 : path;
+	len = strlen(base);
+	/* "[anon]" has its brackets already */
+	if (len > 2 && base[0] == '[' && base[len - 1] == ']') {
+		base++;
+		len -= 2;
+	}
+	snprintf(out, NAMES_PLACE_MAX, len ? "[%.*s+0x%" PRIx64 "]" : "[%.*s0x%" PRIx64 "]",
+		 len < 256 ? (int)len : 256, base, addr);
+}
+
+bool names_is_place(const char *name, size_t len)
+{
+	size_t i;
+
+	if (len < 5 || name[0] != '[' || name[len - 1] != ']')
+		return false;
+	for (i = len - 1; isxdigit((unsigned char)name[i - 1]) && i > 3; i--)
+		;
+	return i < len - 1 && name[i - 1] == 'x' && name[i - 2] == '0' &&
+	       (name[i - 3] == '+' || (name[i - 3] == '[' && i == 4));
 }
 
 bool names_status_named(enum names_status s)

@@ -17,6 +17,7 @@
 
 #define NAMES_MAX_INLINE 64 /* frames of one location; deeper inlining is cut */
 #define NAMES_MAX_FRAMES (8u << 20)
+#define NAMES_PLACE_MAX  320 /* bytes of what names_place() writes */
 #define NAMES_MAX_TRIES  3 /* to name a location, in as many windows */
 
 struct names_frame {          /* string ids into names.strings */
@@ -48,6 +49,12 @@ enum names_status {
 };
 
 const char *names_status_text(enum names_status s);
+
+/* What stands for the name of code at ELF address @addr of the file @path: "[libfoo.so+0x1234]". */
+void names_place(const char *path, uint64_t addr, char out[NAMES_PLACE_MAX]);
+
+/* Is @name (@len bytes) of that form? */
+bool names_is_place(const char *name, size_t len);
 
 struct names {
 	struct strtab strings;

@@ -5,9 +5,10 @@
  * The table is streamed once and each symbol looked up among the wanted
  * addresses, which are few and sorted: nothing is sorted or kept per symbol,
  * however large the table. Order of tables: the file's .symtab, the separate
- * debug file's, the file's .dynsym.
+ * debug file's, the file's .dynsym, and where there was no .symtab its MiniDebugInfo.
  */
 #include "symbolize/elfsec.h"
+#include "symbolize/minidebug.h"
 #include "symbolize/source.h"
 
 #include <errno.h>
@@ -270,6 +271,27 @@ static bool all_done(const struct source_module *m)
 	return true;
 }
 
+/* As resolve_file(), with the table that is packed into the file. */
+static int resolve_minidebug(struct source_module *m, struct names *names)
+{
+	const struct profile_module *mod = m->mod;
+	struct elfsec elf;
+	uint8_t *image;
+	size_t size;
+	int err;
+
+	err = elfsec_open(&elf, mod->fd, mod->image, mod->image_size);
+	if (err)
+		return err == -ENOMEM ? err : -EBADMSG;
+	err = minidebug_load(&elf, &image, &size);
+	elfsec_close(&elf);
+	if (err)
+		return err == -ENOENT ? 0 : err == -ENOMEM ? err : -EBADMSG;
+	err = resolve_file(m, -1, image, size, SHT_SYMTAB, names);
+	free(image);
+	return err;
+}
+
 static int elf_resolve(struct source_module *m, struct names *names, bool inlines)
 {
 	const struct profile_module *mod = m->mod;
@@ -283,6 +305,8 @@ static int elf_resolve(struct source_module *m, struct names *names, bool inline
 		symtab = found = resolve_file(m, m->debug_fd, NULL, 0, SHT_SYMTAB, names);
 	if (found <= 0 && found != -ENOMEM && found != -E2BIG)
 		found = resolve_file(m, mod->fd, mod->image, mod->image_size, SHT_DYNSYM, names);
+	if ((found >= 0 || found == -EBADMSG) && symtab <= 0 && !all_done(m))
+		symtab = found = resolve_minidebug(m, names);
 	if (symtab == 1 && m->missing == NAMES_STRIPPED)
 		m->missing = NAMES_NO_SYMBOL;
 	if (found == -EBADMSG)
