@@ -52,7 +52,7 @@ uint32_t jit_generation(const struct jit *j, uint64_t addr, uint64_t time);
 
 /* ---- jit_open.c ---- */
 
-struct jit_owner { /* what is to be known of a process while it can be looked at */
+struct jit_owner {              /* what is to be known of a process while it can be looked at */
 	pid_t pid, inner_pid;   /* in our pid namespace; in its own */
 	uid_t uid;              /* effective, as the owner of /proc/PID */
 	uint64_t start_real_ns; /* when it began; 0: not known */

@@ -34,7 +34,7 @@ struct module {
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
 	bool index_tried;
-	struct jit *jit;              /* MODULE_ANON: private to jit.c; NULL: nothing known */
+	struct jit *jit;             /* MODULE_ANON: private to jit.c; NULL: nothing known */
 	struct profile_module *info; /* borrowed: refreshed by modules_get/module_by_id; see below */
 };
 

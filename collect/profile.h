@@ -114,8 +114,8 @@ struct profile_mapping {
 struct profile_location {
 	uint32_t mapping;    /* PROFILE_NONE: synthetic frame */
 	uint32_t generation; /* MODULE_ANON: tells code from former code here; else 0 */
-	uint64_t off;  /* offset in the module's file (or address, see above); synthetic: string id */
-	uint64_t time; /* MODULE_ANON: of its first sample, CLOCK_MONOTONIC ns; else 0 */
+	uint64_t off;        /* offset in the module's file (or address, see above); synthetic: string id */
+	uint64_t time;       /* MODULE_ANON: of its first sample, CLOCK_MONOTONIC ns; else 0 */
 };
 
 /* The address pprof shows: inside its mapping. Not for synthetic frames. */
@@ -248,9 +248,9 @@ uint32_t profile_add_module(struct profile *p, const struct profile_module *m); 
 uint32_t profile_mapping(struct profile *p, uint32_t module, uint64_t start, uint64_t limit, uint64_t off);
 uint32_t profile_location(struct profile *p, uint32_t mapping, uint64_t off);
 uint32_t profile_jit_location(struct profile *p, uint32_t mapping, uint64_t off, uint32_t generation,
-			      uint64_t time); /* @time counts when the location is new */
-uint32_t profile_add_jit(struct profile *p, uint32_t module); /* always new; nothing open yet */
-uint32_t profile_synthetic(struct profile *p, const char *name);                  /* a location */
+			      uint64_t time);                    /* @time counts when the location is new */
+uint32_t profile_add_jit(struct profile *p, uint32_t module);    /* always new; nothing open yet */
+uint32_t profile_synthetic(struct profile *p, const char *name); /* a location */
 uint32_t profile_stack(struct profile *p, const uint32_t *locations, uint32_t n); /* leaf first */
 uint32_t profile_labelset(struct profile *p, const struct profile_label *labels, uint32_t n);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* comments.c - see comments.h. */
 #include "export/comments.h"
+
+#include "base/buf.h"
 #include "collect/unwind_end.h"
 
 #include <errno.h>
@@ -104,11 +106,12 @@ static int add_symbols(struct comments *c, const struct symbolize_report *report
 /* ---- what has no name, and why ---- */
 
 struct tally {
-	uint32_t module, unnamed;
-	uint32_t by_status[NAMES_STATUS_COUNT];
+	uint32_t module, addresses;
+	uint64_t samples;                       /* with an unnamed frame in the module */
+	uint64_t by_status[NAMES_STATUS_COUNT]; /* of those, with one for this reason */
 };
 
-static const char *why_unnamed(const struct profile *p, const struct tally *t)
+static const char *why_unnamed(const struct profile_module *m, enum names_status status)
 {
 	static const char *const reasons[] = {
 		[MODULE_GONE] = "file gone",
@@ -119,74 +122,153 @@ static const char *why_unnamed(const struct profile *p, const struct tally *t)
 		[MODULE_LIMIT] = "too many files",
 		[MODULE_REMOTE] = "on a network or FUSE file system",
 	};
-	enum module_reason reason = p->modules[t->module].reason;
-	uint32_t i, most = NAMES_NO_FILE;
 
-	if ((unsigned)reason < sizeof(reasons) / sizeof(*reasons) && reasons[reason])
-		return reasons[reason];
-	for (i = 0; i < NAMES_STATUS_COUNT; i++)
-		if (i != NAMES_DWARF && i != NAMES_SYMBOL && t->by_status[i] > t->by_status[most])
-			most = i;
-	return names_status_text((enum names_status)most);
+	if ((unsigned)m->reason < sizeof(reasons) / sizeof(*reasons) && reasons[m->reason])
+		return reasons[m->reason];
+	return names_status_text(status);
+}
+
+static enum names_status status_of(const struct names *names, uint32_t loc)
+{
+	uint32_t status = loc < names->n_locations ? names->locations[loc].status : NAMES_PENDING;
+
+	return status < NAMES_STATUS_COUNT ? (enum names_status)status : NAMES_PENDING;
 }
 
 /* Count each location of the window's stacks once. */
-static int tally_up(const struct profile *p, const struct names *names, struct tally *tallies, uint32_t *all)
+static int count_addresses(const struct profile *p, const struct names *names, struct tally *tallies,
+			   uint32_t *all)
 {
 	uint8_t *seen = calloc(p->n_locations ? p->n_locations : 1, 1);
-	uint32_t i, loc, status, module;
+	enum names_status status;
+	uint32_t i, loc;
 
 	if (!seen)
 		return -ENOMEM;
-	for (i = 0; i < p->n_modules; i++)
-		tallies[i].module = i;
 	for (i = 0; i < p->n_frames; i++) {
 		loc = p->frames[i];
 		if (seen[loc] || p->locations[loc].mapping == PROFILE_NONE)
 			continue;
 		seen[loc] = 1;
-		status = loc < names->n_locations ? names->locations[loc].status : NAMES_PENDING;
-		if (status >= NAMES_STATUS_COUNT)
-			continue;
-		module = p->mappings[p->locations[loc].mapping].module;
+		status = status_of(names, loc);
 		all[status]++;
-		tallies[module].by_status[status]++;
-		if (loc >= names->n_locations || !names->locations[loc].n)
-			tallies[module].unnamed++;
+		if (!names_status_named(status))
+			tallies[p->mappings[p->locations[loc].mapping].module].addresses++;
 	}
 	free(seen);
 	return 0;
 }
 
-static int by_unnamed(const void *va, const void *vb)
+/* Samples of entry @i: of the first type that counts anything; each entry is one if none does. */
+static uint64_t sample_count(const struct profile *p, uint32_t i)
+{
+	uint32_t k;
+	int64_t v;
+
+	for (k = 0; k < p->n_types; k++) {
+		v = p->values[(size_t)i * p->n_types + k];
+		if (!strcmp(p->types[k].unit, "count"))
+			return v > 0 ? (uint64_t)v : 0;
+	}
+	return 1;
+}
+
+/* Each sample once per module, and once per reason in it. @last: [n_modules * (NAMES_STATUS_COUNT + 1)]
+ * zeros. */
+static void count_samples(const struct profile *p, const struct names *names, struct tally *tallies,
+			  uint32_t *last)
+{
+	uint32_t i, k, loc, module, *seen;
+	enum names_status status;
+	uint64_t n;
+
+	for (i = 0; i < p->n_samples; i++) {
+		const struct profile_range *s = &p->stacks[p->samples[i].stack];
+
+		n = sample_count(p, i);
+		for (k = 0; k < s->n && n; k++) {
+			loc = p->frames[s->first + k];
+			status = status_of(names, loc);
+			if (p->locations[loc].mapping == PROFILE_NONE || names_status_named(status))
+				continue;
+			module = p->mappings[p->locations[loc].mapping].module;
+			seen = last + (size_t)module * (NAMES_STATUS_COUNT + 1);
+			if (seen[status] != i + 1)
+				tallies[module].by_status[status] += n;
+			if (seen[NAMES_STATUS_COUNT] != i + 1)
+				tallies[module].samples += n;
+			seen[status] = seen[NAMES_STATUS_COUNT] = i + 1;
+		}
+	}
+}
+
+static int by_samples(const void *va, const void *vb)
 {
 	const struct tally *a = va, *b = vb;
 
-	if (a->unnamed != b->unnamed)
-		return a->unnamed < b->unnamed ? 1 : -1;
+	if (a->samples != b->samples)
+		return a->samples < b->samples ? 1 : -1;
+	if (a->addresses != b->addresses)
+		return a->addresses < b->addresses ? 1 : -1;
 	return (a->module > b->module) - (a->module < b->module);
+}
+
+static int add_unnamed(struct comments *c, const struct profile *p, struct tally *t)
+{
+	const struct profile_module *m = &p->modules[t->module];
+	uint64_t samples = t->samples;
+	uint32_t most, i, n = 0;
+	struct buf why;
+	int err;
+
+	buf_init(&why, 4096);
+	for (;;) {
+		for (most = 0, i = 1; i < NAMES_STATUS_COUNT; i++)
+			if (t->by_status[i] > t->by_status[most])
+				most = i;
+		if (!t->by_status[most])
+			break;
+		buf_printf(&why, "%s%s", n++ ? ", " : "", why_unnamed(m, (enum names_status)most));
+		if (t->by_status[most] != samples)
+			buf_printf(&why, ": %" PRIu64 " samples", t->by_status[most]);
+		t->by_status[most] = 0;
+		if (m->reason != MODULE_OK && m->reason != MODULE_NO_CONTENTS)
+			break; /* the file's own reason is the only one */
+	}
+	err = why.error ? why.error : buf_put_u8(&why, 0);
+	if (!err)
+		err = add(c, "ddprof.unnamed: %" PRIu64 " samples, %u addresses in %s (%s)", samples,
+			  t->addresses, strtab_get(&p->strings, m->path), (const char *)why.data);
+	buf_release(&why);
+	return err;
 }
 
 static int add_names(struct comments *c, const struct profile *p, const struct names *names)
 {
-	struct tally *t = calloc(p->n_modules ? p->n_modules : 1, sizeof(*t));
-	uint32_t all[NAMES_STATUS_COUNT] = {0}, i;
+	uint32_t n = p->n_modules ? p->n_modules : 1, all[NAMES_STATUS_COUNT] = {0}, i;
+	struct tally *t = calloc(n, sizeof(*t));
+	uint32_t *last = calloc(n, (NAMES_STATUS_COUNT + 1) * sizeof(*last));
 	char status[64];
 	int err = -ENOMEM;
 
-	if (!t)
-		return err;
-	err = tally_up(p, names, t, all);
+	if (!t || !last)
+		goto out;
+	for (i = 0; i < p->n_modules; i++)
+		t[i].module = i;
+	err = count_addresses(p, names, t, all);
 	for (i = 0; i < NAMES_STATUS_COUNT && !err; i++) {
 		key_part(names_status_text((enum names_status)i), status, sizeof(status));
 		if (all[i])
 			err = add(c, "ddprof.names.%s: %u", status, all[i]);
 	}
-	if (!err)
-		qsort(t, p->n_modules, sizeof(*t), by_unnamed);
-	for (i = 0; i < p->n_modules && i < MAX_UNNAMED_FILES && t[i].unnamed && !err; i++)
-		err = add(c, "ddprof.unnamed: %u in %s (%s)", t[i].unnamed,
-			  strtab_get(&p->strings, p->modules[t[i].module].path), why_unnamed(p, &t[i]));
+	if (err)
+		goto out;
+	count_samples(p, names, t, last);
+	qsort(t, p->n_modules, sizeof(*t), by_samples);
+	for (i = 0; i < p->n_modules && i < MAX_UNNAMED_FILES && t[i].samples && !err; i++)
+		err = add_unnamed(c, p, &t[i]);
+out:
+	free(last);
 	free(t);
 	return err;
 }

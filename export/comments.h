@@ -10,7 +10,9 @@
  *	ddprof.end.WHY                   user stacks that ended so
  *	ddprof.symbols                   where names come from in general, and why no better
  *	ddprof.names.STATUS              code addresses by enum names_status
- *	ddprof.unnamed: N in FILE (WHY)  the files with the most addresses without a name
+ *	ddprof.unnamed: N samples, M addresses in FILE (WHY, WHY 2: N2 samples)
+ *	                                 the files with the most samples that have a frame in them without a
+ *name; of several reasons each with its samples, most frequent first
  */
 #ifndef EXPORT_COMMENTS_H
 #define EXPORT_COMMENTS_H

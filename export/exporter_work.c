@@ -96,12 +96,17 @@ static bool leaf_is_named(const struct pprof *p, const struct pprof_sample *s)
 {
 	const struct pprof_location *l;
 	const struct pprof_line *line;
+	struct pprof_str name;
 
 	if (!s->n_locations)
 		return false;
 	l = &p->locations[p->location_refs[s->first_location]];
 	line = &p->lines[l->first_line];
-	return l->n_lines && line->function != UINT32_MAX && p->functions[line->function].name;
+
+	if (!l->n_lines || line->function == UINT32_MAX)
+		return false;
+	name = pprof_string(p, p->functions[line->function].name);
+	return name.len && !names_is_place(name.s, name.len);
 }
 
 static void sum_up(struct export_result *result, const struct buf *raw)

@@ -5,8 +5,9 @@
  * Only what the window's samples refer to is written: locations and mappings
  * outlive windows, the file should not. Locations, mappings and functions are
  * numbered from 1 in the order they are met, except that the main program's
- * mapping comes first, as readers expect. A location nobody could name has no
- * Line, so that a reader may symbolize it.
+ * mapping comes first, as readers expect. A location nobody could name is
+ * called by its place in the file; its mapping then does not claim to have
+ * functions, so that a reader may symbolize it.
  */
 #include "export/pprof.h"
 #include "export/pprof_fields.h"
@@ -324,6 +325,22 @@ static const struct names_location *name_of(const struct writer *w, uint32_t loc
 	return loc < w->names->n_locations ? &w->names->locations[loc] : &pending;
 }
 
+/* The frame of a location that nobody had a name for. */
+static void put_place(struct writer *w, const struct profile_location *l)
+{
+	const struct profile_module *mod = &w->p->modules[w->p->mappings[l->mapping].module];
+	char text[NAMES_PLACE_MAX];
+	struct function f = {0};
+	uint64_t addr;
+
+	/* As an ELF address, like those of unwind information; by offset where the file is unknown. */
+	if (!profile_module_vaddr(mod, l->off, &addr))
+		addr = l->off;
+	names_place(strtab_get(&w->p->strings, mod->path), addr, text);
+	f.name = f.system_name = string(w, text);
+	put_line(w, &f, 0);
+}
+
 static void put_location(struct writer *w, uint32_t loc)
 {
 	const struct profile_location *l = &w->p->locations[loc];
@@ -348,6 +365,8 @@ static void put_location(struct writer *w, uint32_t loc)
 					      .start_line = nf->start_line};
 			put_line(w, &f, nf->line);
 		}
+		if (!n->n)
+			put_place(w, l);
 	}
 	put_message(w, PROFILE_LOCATION);
 }
@@ -391,7 +410,7 @@ static void resolve(const struct writer *w, struct resolution *res)
 		if (mapping == PROFILE_NONE)
 			continue;
 		r = &res[mapping];
-		if (!n->n && n->status != NAMES_NO_SYMBOL)
+		if (!names_status_named((enum names_status)n->status) && n->status != NAMES_NO_SYMBOL)
 			r->open = true;
 		if (n->n > 1)
 			r->any_inline = true;

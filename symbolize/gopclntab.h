@@ -21,8 +21,8 @@ struct gopclntab {
 	size_t len;
 	enum gopcln_version version;
 	uint8_t quantum, ptr;
-	uint64_t text; /* what addresses count from in 1.18 and later; the caller sets it if the table does not
-		          (1.26) */
+	uint64_t text; /* what addresses count from in 1.18 and later; the caller sets it if the table does
+			  not (1.26) */
 	uint32_t n_functions;
 	uint64_t names, units, files, pcs, functions; /* offsets of the parts */
 };

@@ -27,9 +27,17 @@ static bool cut_prefix(struct text *t, const char *prefix)
 /* Kinds of code that come from a script; true leaves what follows in @t, without the mark of its tier. */
 static bool cut_script_kind(struct text *t)
 {
-	static const char *const kinds[] = {"JS:",     "LazyCompile:", "Function:", "Script:",
-					    "Eval:",   "Callback:",    "RegExp:",   "JSFunction:",
-					    "NativeLazyCompile:", "NativeFunction:", "NativeScript:"};
+	static const char *const kinds[] = {"JS:",
+					    "LazyCompile:",
+					    "Function:",
+					    "Script:",
+					    "Eval:",
+					    "Callback:",
+					    "RegExp:",
+					    "JSFunction:",
+					    "NativeLazyCompile:",
+					    "NativeFunction:",
+					    "NativeScript:"};
 	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -103,7 +111,8 @@ static bool split(struct text name, struct text *function, struct text *file, ui
 
 	if (cut_prefix(&t, "py::")) {
 		colon = t.len ? memrchr(t.s, ':', t.len) : NULL;
-		/* A path may hold colons: it begins at the first slash or '<' ("<frozen importlib>") after one. */
+		/* A path may hold colons: it begins at the first slash or '<' ("<frozen importlib>") after
+		 * one. */
 		for (; colon && colon > t.s && colon[1] != '/' && colon[1] != '<';)
 			colon = memrchr(t.s, ':', (size_t)(colon - t.s));
 		if (!colon || colon == t.s)

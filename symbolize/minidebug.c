@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* minidebug.c - see minidebug.h. A few bytes of xz can ask for any amount of memory: both sides are bounded. */
+/* minidebug.c - see minidebug.h. A few bytes of xz can ask for any amount of memory: both sides are bounded.
+ */
 #include "symbolize/minidebug.h"
 
 #include "base/buf.h"

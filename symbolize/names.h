@@ -18,7 +18,7 @@
 #define NAMES_MAX_INLINE 64 /* frames of one location; deeper inlining is cut */
 #define NAMES_MAX_FRAMES (8u << 20)
 #define NAMES_PLACE_MAX  320 /* bytes of what names_place() writes */
-#define NAMES_MAX_TRIES  3 /* to name a location, in as many windows */
+#define NAMES_MAX_TRIES  3   /* to name a location, in as many windows */
 
 struct names_frame {          /* string ids into names.strings */
 	uint32_t function;    /* demangled, what people read */
@@ -35,16 +35,16 @@ enum names_status {
 	NAMES_SYMBOL,  /* function from a symbol table */
 	NAMES_JIT,     /* from what a program says about the code it made */
 	NAMES_LINE_ONLY,
-	NAMES_NO_FILE,      /* the module has no contents, see its reason */
-	NAMES_STRIPPED,     /* no symbol covers the address, and no debug file was found */
-	NAMES_NO_SYMBOL,    /* tables are there, none covers the address */
-	NAMES_NOT_ALLOWED,  /* kernel symbols hidden */
-	NAMES_JIT_UNMAPPED, /* anonymous code, no map */
-	NAMES_JIT_FOREIGN,  /* there is a map, of another user or another process */
+	NAMES_NO_FILE,        /* the module has no contents, see its reason */
+	NAMES_STRIPPED,       /* no symbol covers the address, and no debug file was found */
+	NAMES_NO_SYMBOL,      /* tables are there, none covers the address */
+	NAMES_NOT_ALLOWED,    /* kernel symbols hidden */
+	NAMES_JIT_UNMAPPED,   /* anonymous code, no map */
+	NAMES_JIT_FOREIGN,    /* there is a map, of another user or another process */
 	NAMES_JIT_NOT_LISTED, /* there is one, and it does not tell of the address */
-	NAMES_BAD_FILE,     /* malformed ELF or DWARF */
-	NAMES_TIMEOUT,      /* the deadline came first */
-	NAMES_FAILED,       /* the symbolizer crashed on it, or could not be started */
+	NAMES_BAD_FILE,       /* malformed ELF or DWARF */
+	NAMES_TIMEOUT,        /* the deadline came first */
+	NAMES_FAILED,         /* the symbolizer crashed on it, or could not be started */
 	NAMES_STATUS_COUNT,
 };
 

@@ -62,8 +62,8 @@ struct source {
 	int (*resolve)(struct source_module *m, struct names *names, bool inlines);
 };
 
-extern const struct source source_dwarf, source_elf, source_kernel, source_perfmap, source_jitdump,
-	source_go, source_plt, source_fde;
+extern const struct source source_dwarf, source_elf, source_kernel, source_perfmap, source_jitdump, source_go,
+	source_plt, source_fde;
 
 /* ---- what several sources need ---- */
 

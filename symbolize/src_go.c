@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TABLE     (512u << 20)
-#define MAX_RELOCS    (64u << 20)
-#define MAX_DATA      (64u << 20) /* of a section searched for moduledata */
-#define WORD_TEXT     22          /* of moduledata, since 1.18 */
-#define WORD_GOFUNC   37          /* the first it may be, and how many may follow */
-#define WORDS_GOFUNC  8
-#define PROBES        64
+#define MAX_TABLE    (512u << 20)
+#define MAX_RELOCS   (64u << 20)
+#define MAX_DATA     (64u << 20) /* of a section searched for moduledata */
+#define WORD_TEXT    22          /* of moduledata, since 1.18 */
+#define WORD_GOFUNC  37          /* the first it may be, and how many may follow */
+#define WORDS_GOFUNC 8
+#define PROBES       64
 
 struct go {
 	struct source_module *m;
@@ -43,8 +43,8 @@ static bool read_at(const struct go *g, uint64_t vaddr, void *out, size_t len)
 
 	for (i = 0; i < mod->n_segments && i < PROFILE_MAX_SEGMENTS; i++) {
 		s = &mod->segments[i];
-		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->filesz || len > s->filesz - (vaddr - s->vaddr) ||
-		    s->off > UINT64_MAX - (vaddr - s->vaddr))
+		if (vaddr < s->vaddr || vaddr - s->vaddr >= s->filesz ||
+		    len > s->filesz - (vaddr - s->vaddr) || s->off > UINT64_MAX - (vaddr - s->vaddr))
 			continue;
 		return !elf_source_read(&g->elf.src, s->off + (vaddr - s->vaddr), out, len);
 	}
@@ -191,8 +191,7 @@ static int set_name(struct go *g, struct names *names, struct source_addr *a, bo
 
 	if (!gopclntab_find(&g->t, a->vaddr, &f))
 		return 0;
-	while (!err && n + 1 < NAMES_MAX_INLINE &&
-	       call_at(g, &f, gopclntab_inline(&g->t, &f, pc), &call)) {
+	while (!err && n + 1 < NAMES_MAX_INLINE && call_at(g, &f, gopclntab_inline(&g->t, &f, pc), &call)) {
 		gopclntab_line(&g->t, &f, pc, &file, &line);
 		err = put_frame(names, &frames[n++], call.name, file, line, call.start_line);
 		pc = f.entry + call.parent_pc;

@@ -149,8 +149,8 @@ static int take_record(struct jitdump *d, const struct jitdump_record *r, uint64
 		struct jitdump_move move;
 		struct jitdump_debug debug;
 	} u = {0};
-	size_t want = r->id == JITDUMP_LOAD	    ? sizeof(u.load)
-		      : r->id == JITDUMP_MOVE	    ? sizeof(u.move)
+	size_t want = r->id == JITDUMP_LOAD         ? sizeof(u.load)
+		      : r->id == JITDUMP_MOVE       ? sizeof(u.move)
 		      : r->id == JITDUMP_DEBUG_INFO ? sizeof(u.debug)
 						    : 0;
 
@@ -182,7 +182,8 @@ static int read_records(struct jitdump *d)
 	    head.total_size < sizeof(head) || head.total_size > JITDUMP_HEAD_MAX)
 		return -EBADMSG;
 	d->untimed = head.flags & JITDUMP_ARCH_TIMESTAMP;
-	for (off = head.total_size; !err && off < d->size && d->size - off >= sizeof(r); off += r.total_size) {
+	for (off = head.total_size; !err && off < d->size && d->size - off >= sizeof(r);
+	     off += r.total_size) {
 		if (io_pread_full(d->fd, &r, sizeof(r), off) != sizeof(r))
 			break;
 		if (r.total_size < sizeof(r) || r.total_size > JITDUMP_RECORD_MAX)
@@ -234,7 +235,8 @@ static bool find_line(const uint8_t *data, size_t len, uint64_t addr, struct lin
 	return found && best->line && best->file_len;
 }
 
-/* Is @l in the file that the function's name tells? Node 20 writes freed memory for the names of user scripts. */
+/* Is @l in the file that the function's name tells? Node 20 writes freed memory for the names of user
+ * scripts. */
 static bool own_file(const struct line *l, const char *own)
 {
 	size_t i;

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define MAX_BYTES (1u << 30)
-#define MAX_LINE  16384      /* longer ones are skipped */
+#define MAX_LINE  16384        /* longer ones are skipped */
 #define MAX_PICKS (256u << 20) /* lines times addresses they cover: a map that goes beyond is no map */
 
 struct pick {
@@ -42,7 +42,7 @@ static bool hex(const char **p, const char *end, uint64_t *out)
 	if (end - s > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
 		s += 2;
 	for (*p = s; s < end; s++) {
-		int d = *s >= '0' && *s <= '9'	 ? *s - '0'
+		int d = *s >= '0' && *s <= '9'   ? *s - '0'
 			: *s >= 'a' && *s <= 'f' ? *s - 'a' + 10
 			: *s >= 'A' && *s <= 'F' ? *s - 'A' + 10
 						 : -1;
