@@ -84,7 +84,7 @@ static int report(const struct options *opt, const struct pprof *p, const char *
 		fprintf(stderr, "ddprof: '%s' has no sample type, so nothing to show\n", file);
 		return EXIT_FAIL;
 	}
-	err = functions_new(&f, p, (uint32_t)type, opt->sort);
+	err = functions_new(&f, p, (uint32_t)type, opt->sort, opt->names);
 	if (err < 0) {
 		fprintf(stderr, "ddprof: cannot report on '%s': %s\n", file, strerror(-err));
 		return EXIT_FAIL;

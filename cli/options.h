@@ -69,6 +69,8 @@ struct options {
 	const char *version;
 	struct tags tags; /* the environment's, then --tags over them */
 
+	enum functions_names names; /* in tables; profiles have them in full */
+
 	/* talking */
 	bool quiet; /* no summary, no progress */
 	enum log_level log_level;

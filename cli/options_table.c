@@ -46,6 +46,13 @@ static const struct option_choice sorts[] = {
 	{0},
 };
 
+static const struct option_choice name_styles[] = {
+	{"templates", FUNCTIONS_FOLDED, false},
+	{"full", FUNCTIONS_FULL, false},
+	{"raw", FUNCTIONS_RAW, false},
+	{0},
+};
+
 /* What the language libraries also accept in DD_PROFILING_ENABLED. */
 static const struct option_choice enabled_words[] = {
 	{"auto", true, true},
@@ -158,6 +165,11 @@ const struct option_def option_table[] = {
 	{ .name = "type", .arg = "TYPE", .group = VIEW, .commands = REPORT,
 	  .help = "sample type, such as cpu-time (default: the profile's own)",
 	  .type = OPTION_STRING, AT(type) },
+
+	{ .name = "names", .arg = "STYLE", .group = VIEW, .commands = RECORD | REPORT,
+	  .help = "functions in tables without template arguments, in full, or as the linker knows them "
+		  "(default templates); profiles have them in full",
+	  .type = OPTION_CHOICE, .choices = name_styles, AT(names) },
 
 	{ .name = "quiet", .letter = 'q', .group = TALK, .commands = RECORD,
 	  .help = "no summary and no progress", .type = OPTION_FLAG, AT(quiet) },

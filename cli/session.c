@@ -208,6 +208,7 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 		.comments = comments,
 		.n_comments = describe(s, lines, comments),
 		.symbolize = {.inlines = s->opt->inlines, .deadline_ms = deadline_ms},
+		.show_names = s->opt->names,
 		.awaited = s->finishing,
 		.keep_stdout = s->sink.kind == SINK_STDOUT,
 	};

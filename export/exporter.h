@@ -12,6 +12,7 @@
 
 #include "collect/profile.h"
 #include "export/kept.h"
+#include "export/functions.h"
 #include "export/sink.h"
 #include "export/tags.h"
 #include "symbolize/names.h"
@@ -32,6 +33,7 @@ struct export_job {
 	const char *const *comments; /* besides those from tags and quality */
 	uint32_t n_comments;
 	struct symbolize_options symbolize;
+	enum functions_names show_names; /* in the result's top functions; the file has them in full */
 	const int *close_fds; /* perf and other descriptors to close in the child first */
 	uint32_t n_close_fds;
 	bool awaited;     /* the program has ended and somebody waits: no lowered priority */

@@ -109,7 +109,7 @@ static bool leaf_is_named(const struct pprof *p, const struct pprof_sample *s)
 	return name.len && !names_is_place(name.s, name.len);
 }
 
-static void sum_up(struct export_result *result, const struct buf *raw)
+static void sum_up(struct export_result *result, const struct buf *raw, enum functions_names names)
 {
 	struct functions *f = NULL;
 	struct pprof *p = NULL;
@@ -117,7 +117,7 @@ static void sum_up(struct export_result *result, const struct buf *raw)
 	uint32_t i;
 
 	if (pprof_read(raw->data, raw->len, &p, why, sizeof(why)) ||
-	    functions_new(&f, p, p->default_type, FUNCTIONS_BY_OWN)) {
+	    functions_new(&f, p, p->default_type, FUNCTIONS_BY_OWN, names)) {
 		log_debug("no summary of the profile: %s", *why ? why : "out of memory");
 		goto done;
 	}
@@ -174,7 +174,7 @@ void exporter_work(const struct export_job *job, const char *why_addresses, stru
 	buf_init(&left->unwritten, KEPT_MAX_BYTES);
 	encode_and_write(job, result, &raw, left);
 	if (raw.len)
-		sum_up(result, &raw);
+		sum_up(result, &raw, job->show_names);
 	buf_release(&raw);
 	getrusage(RUSAGE_SELF, &after);
 	result->cpu_ns = cpu_ns(&after) - cpu_ns(&before);

@@ -9,6 +9,7 @@
  */
 #include "export/functions.h"
 #include "base/hash.h"
+#include "export/fold.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,6 +35,10 @@ struct row {
 struct builder {
 	const struct pprof *p;
 	uint64_t seed;
+	enum functions_names names;
+	struct buf text; /* of the name being folded */
+	/* String ids from p->n_strings on are folded names, by function. Owned, NULL where a name stays as it is. */
+	char **folded;
 	uint32_t *canon; /* string id -> first id with these contents */
 	struct idmap strings, row_map;
 	struct row *rows;
@@ -44,16 +49,26 @@ struct builder {
 
 /* ---- strings by content ---- */
 
+static struct pprof_str text_of(const struct builder *b, uint32_t id)
+{
+	const char *s;
+
+	if (id < b->p->n_strings)
+		return b->p->strings[id];
+	s = b->folded[id - b->p->n_strings];
+	return (struct pprof_str){s, (uint32_t)strlen(s)};
+}
+
 static uint64_t string_hash(const void *owner, uint32_t id)
 {
 	const struct builder *b = owner;
-	const struct pprof_str *s = &b->p->strings[id];
-	uint64_t h = hash_mix(b->seed, s->len), w;
+	struct pprof_str s = text_of(b, id);
+	uint64_t h = hash_mix(b->seed, s.len), w;
 	uint32_t i;
 
-	for (i = 0; i < s->len; i += 8) {
+	for (i = 0; i < s.len; i += 8) {
 		w = 0;
-		memcpy(&w, s->s + i, s->len - i < 8 ? s->len - i : 8);
+		memcpy(&w, s.s + i, s.len - i < 8 ? s.len - i : 8);
 		h = hash_mix(h, w);
 	}
 	return h;
@@ -61,20 +76,23 @@ static uint64_t string_hash(const void *owner, uint32_t id)
 
 static bool string_same(const void *owner, uint32_t id, const void *key)
 {
-	const struct pprof_str *a = &((const struct builder *)owner)->p->strings[id], *b = key;
+	struct pprof_str a = text_of(owner, id);
+	const struct pprof_str *b = key;
 
-	return a->len == b->len && !memcmp(a->s, b->s, a->len);
+	return a.len == b->len && !memcmp(a.s, b->s, a.len);
 }
 
 static int canonical(struct builder *b, uint32_t id, uint32_t *out)
 {
+	struct pprof_str text;
 	uint64_t hash;
 	uint32_t found;
 	int err;
 
 	if (b->canon[id] == UNSET) {
+		text = text_of(b, id);
 		hash = string_hash(b, id);
-		found = idmap_find(&b->strings, hash, string_same, b, &b->p->strings[id]);
+		found = idmap_find(&b->strings, hash, string_same, b, &text);
 		if (found == IDMAP_NONE) {
 			found = id;
 			err = idmap_add(&b->strings, hash, id, string_hash, b);
@@ -150,17 +168,46 @@ static int unnamed_row(struct builder *b, const struct pprof_location *l, uint32
 	return err ? err : row_for(b, &key, 0, out);
 }
 
+/* The string that function @index goes by. */
+static int name_of(struct builder *b, uint32_t index, uint32_t *id)
+{
+	const struct pprof_function *f = &b->p->functions[index];
+	struct pprof_str name = b->p->strings[f->name];
+
+	*id = f->name;
+	if (b->names == FUNCTIONS_RAW && b->p->strings[f->system_name].len)
+		*id = f->system_name;
+	if (b->names != FUNCTIONS_FOLDED)
+		return 0;
+	buf_clear(&b->text);
+	/* A NUL inside could not be told from the end; nobody's name has one. */
+	if (!b->folded[index] && name.len && !memchr(name.s, 0, name.len) &&
+	    fold_templates(name.s, name.len, &b->text)) {
+		if (buf_put_u8(&b->text, 0))
+			return b->text.error;
+		b->folded[index] = strdup((const char *)b->text.data);
+		if (!b->folded[index])
+			return -ENOMEM;
+	}
+	if (b->folded[index])
+		*id = b->p->n_strings + index;
+	return b->text.error;
+}
+
 static int line_row(struct builder *b, const struct pprof_location *l, const struct pprof_line *line,
 		    uint32_t *out)
 {
 	const struct pprof *p = b->p;
 	const struct pprof_function *f = line->function == UINT32_MAX ? NULL : &p->functions[line->function];
 	struct key key = {.named = 1};
+	uint32_t name;
 	int err;
 
 	if (!f || !p->strings[f->name].len)
 		return unnamed_row(b, l, f ? f->filename : 0, out);
-	err = canonical(b, f->name, &key.name) ?: canonical(b, f->filename, &key.file);
+	err = name_of(b, line->function, &name) ?: canonical(b, name, &key.name);
+	if (!err)
+		err = canonical(b, f->filename, &key.file);
 	if (!err && l->mapping != UINT32_MAX)
 		err = canonical(b, p->mappings[l->mapping].filename, &key.module);
 	return err ? err : row_for(b, &key, f->start_line, out);
@@ -275,7 +322,7 @@ static int finish_row(const struct builder *b, const struct row *row, struct fun
 	out->module = copy(module);
 	out->file = copy(pprof_string(b->p, row->key.file));
 	if (row->key.named)
-		out->name = copy(pprof_string(b->p, row->key.name));
+		out->name = copy(text_of(b, row->key.name));
 	else if (asprintf(&out->name, len ? "[%.*s+0x%" PRIx64 "]" : "[%.*s0x%" PRIx64 "]", len, bare.s,
 			  row->key.off) < 0)
 		out->name = NULL;
@@ -313,18 +360,23 @@ static int compare(const void *va, const void *vb, void *arg)
 	return d ? d : (a->own < b->own) - (a->own > b->own);
 }
 
-static int builder_init(struct builder *b, const struct pprof *p)
+static int builder_init(struct builder *b, const struct pprof *p, enum functions_names names)
 {
-	*b = (struct builder){.p = p};
+	/* Neither count is above PPROF_MAX_ITEMS. */
+	size_t n_strings = (size_t)p->n_strings + p->n_functions;
+
+	*b = (struct builder){.p = p, .names = names};
+	buf_init(&b->text, 1u << 20);
 	/* not secret enough before the kernel's pool is ready, good enough all the same */
 	if (getrandom(&b->seed, sizeof(b->seed), GRND_NONBLOCK) != sizeof(b->seed))
 		b->seed = (uint64_t)(uintptr_t)b;
-	b->canon = malloc((p->n_strings ? p->n_strings : 1) * sizeof(*b->canon));
+	b->canon = malloc((n_strings ? n_strings : 1) * sizeof(*b->canon));
+	b->folded = calloc(p->n_functions ? p->n_functions : 1, sizeof(*b->folded));
 	b->line_rows = malloc((p->n_lines ? p->n_lines : 1) * sizeof(*b->line_rows));
 	b->location_rows = malloc((p->n_locations ? p->n_locations : 1) * sizeof(*b->location_rows));
-	if (!b->canon || !b->line_rows || !b->location_rows)
+	if (!b->canon || !b->folded || !b->line_rows || !b->location_rows)
 		return -ENOMEM;
-	memset(b->canon, 0xff, p->n_strings * sizeof(*b->canon));
+	memset(b->canon, 0xff, n_strings * sizeof(*b->canon));
 	memset(b->line_rows, 0xff, p->n_lines * sizeof(*b->line_rows));
 	memset(b->location_rows, 0xff, p->n_locations * sizeof(*b->location_rows));
 	return 0;
@@ -332,6 +384,12 @@ static int builder_init(struct builder *b, const struct pprof *p)
 
 static void builder_release(struct builder *b)
 {
+	uint32_t i;
+
+	for (i = 0; b->folded && i < b->p->n_functions; i++)
+		free(b->folded[i]);
+	free(b->folded);
+	buf_release(&b->text);
 	free(b->canon);
 	free(b->line_rows);
 	free(b->location_rows);
@@ -340,7 +398,8 @@ static void builder_release(struct builder *b)
 	idmap_release(&b->row_map);
 }
 
-int functions_new(struct functions **out, const struct pprof *p, uint32_t type, enum functions_sort sort)
+int functions_new(struct functions **out, const struct pprof *p, uint32_t type, enum functions_sort sort,
+		  enum functions_names names)
 {
 	struct functions *f;
 	struct builder b;
@@ -352,7 +411,7 @@ int functions_new(struct functions **out, const struct pprof *p, uint32_t type, 
 	if (!f)
 		return -ENOMEM;
 	f->type = type;
-	err = builder_init(&b, p);
+	err = builder_init(&b, p, names);
 	if (!err)
 		err = add_samples(&b, f);
 	if (!err)

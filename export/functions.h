@@ -12,10 +12,14 @@
 #include "base/buf.h"
 #include "export/pprof.h"
 
+/* What a function is called, and by what functions are one: as people read it, without template arguments, or
+ * as the linker knows it. */
+enum functions_names { FUNCTIONS_FOLDED, FUNCTIONS_FULL, FUNCTIONS_RAW };
+
 enum functions_sort { FUNCTIONS_BY_OWN, FUNCTIONS_BY_TOTAL, FUNCTIONS_BY_NAME };
 
 struct functions_row {
-	char *name;   /* demangled function, or "[file+0xoffset]" without one; owned */
+	char *name;   /* function as asked for, or "[file+0xoffset]" without one; owned */
 	char *module; /* base name of the mapping's file, "" for synthetic frames; owned */
 	char *file;   /* source file, "" if unknown; owned */
 	int64_t line; /* start line or 0 */
@@ -30,7 +34,8 @@ struct functions {
 };
 
 /* 0 or -ENOMEM; -EINVAL for a type that does not exist. */
-int functions_new(struct functions **out, const struct pprof *p, uint32_t type, enum functions_sort sort);
+int functions_new(struct functions **out, const struct pprof *p, uint32_t type, enum functions_sort sort,
+		  enum functions_names names);
 void functions_free(struct functions *f);
 
 /*

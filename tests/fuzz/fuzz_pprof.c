@@ -14,7 +14,7 @@ static void show(const struct pprof *p, uint32_t type)
 	struct functions *f = NULL;
 	struct buf out;
 
-	if (functions_new(&f, p, type, (enum functions_sort)(type % 3)))
+	if (functions_new(&f, p, type, (enum functions_sort)(type % 3), FUNCTIONS_FOLDED))
 		abort(); /* what was read can be used */
 	buf_init(&out, 64u << 20);
 	functions_print(f, p, 20, type % 2 ? 100 : 0, &out);

@@ -30,7 +30,7 @@ static void read_again(struct fixture *x, uint32_t type, enum functions_sort sor
 	buf_clear(&x->raw);
 	assert_int_equal(pprof_write(&x->s.p, &x->s.names, NULL, 0, &x->raw), 0);
 	assert_int_equal(pprof_read(x->raw.data, x->raw.len, &x->p, why, sizeof(why)), 0);
-	assert_int_equal(functions_new(&x->f, x->p, type, sort), 0);
+	assert_int_equal(functions_new(&x->f, x->p, type, sort, FUNCTIONS_FOLDED), 0);
 }
 
 static int setup(void **state)
@@ -157,7 +157,7 @@ static void a_type_that_does_not_exist_is_refused(void **state)
 	struct fixture *x = *state;
 	struct functions *f = NULL;
 
-	assert_int_equal(functions_new(&f, x->p, 2, FUNCTIONS_BY_OWN), -EINVAL);
+	assert_int_equal(functions_new(&f, x->p, 2, FUNCTIONS_BY_OWN, FUNCTIONS_FOLDED), -EINVAL);
 	assert_null(f);
 }
 

@@ -151,18 +151,26 @@ static void assembly_has_its_function_from_the_symbol_table_and_its_line_from_dw
 	run_release(&r);
 }
 
-static void a_stripped_program_says_so(void **state)
+static void a_stripped_function_is_called_by_its_begin(void **state)
 {
 	struct run r;
-	uint32_t loc;
+	uint32_t loc, next, none;
+	char want[64];
 
 	(void)state;
 	run_init(&r, stripped);
 	loc = fixture_location(&r.p, r.module, work_addr);
+	next = fixture_location(&r.p, r.module, work_addr + 1);
+	none = fixture_location(&r.p, r.module, by_hand_addr);
 	run(&r, NULL);
 	assert_int_equal(r.report.mode, SYMBOLIZE_FULL);
 	assert_int_equal(status_of(&r, loc), NAMES_STRIPPED);
-	assert_int_equal(fixture_names(&r.n, loc)->n, 0);
+	snprintf(want, sizeof(want), "[stripped+0x%llx]", (unsigned long long)work_addr);
+	assert_string_equal(frame_function(&r.n, loc, 0), want);
+	assert_string_equal(frame_function(&r.n, next, 0), want);
+	/* Assembly has no unwind information: nothing says where its function begins. */
+	assert_int_equal(status_of(&r, none), NAMES_STRIPPED);
+	assert_int_equal(fixture_names(&r.n, none)->n, 0);
 	run_release(&r);
 }
 
@@ -474,7 +482,7 @@ int main(void)
 		cmocka_unit_test(an_inlined_call_is_two_frames_with_lines),
 		cmocka_unit_test(without_inlines_the_function_has_the_line_of_the_call),
 		cmocka_unit_test(assembly_has_its_function_from_the_symbol_table_and_its_line_from_dwarf),
-		cmocka_unit_test(a_stripped_program_says_so),
+		cmocka_unit_test(a_stripped_function_is_called_by_its_begin),
 		cmocka_unit_test(the_same_address_in_two_mappings_has_the_same_name),
 		cmocka_unit_test(names_found_before_are_kept_and_not_looked_up_again),
 		cmocka_unit_test(modules_without_contents_have_their_reasons),
