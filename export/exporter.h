@@ -34,7 +34,7 @@ struct export_job {
 	uint32_t n_comments;
 	struct symbolize_options symbolize;
 	enum functions_names show_names; /* in the result's top functions; the file has them in full */
-	const int *close_fds; /* perf and other descriptors to close in the child first */
+	const int *close_fds;            /* perf and other descriptors to close in the child first */
 	uint32_t n_close_fds;
 	bool awaited;     /* the program has ended and somebody waits: no lowered priority */
 	bool keep_stdout; /* the sink is standard output */

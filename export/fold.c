@@ -29,8 +29,8 @@ static bool behind_operator(const char *s, const char *p)
 /* Length of the operator at @p that has angle brackets in it: < <= << <<= <=> > >= >> >>= -> ->* */
 static size_t operator_length(const char *p, const char *end)
 {
-	static const char *const operators[] = {"<=>", "<<=", ">>=", "->*", "<<", "<=",
-						">>",  ">=",  "->",  "<",   ">"};
+	static const char *const operators[] = {
+		"<=>", "<<=", ">>=", "->*", "<<", "<=", ">>", ">=", "->", "<", ">"};
 	size_t i;
 
 	for (i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
@@ -64,7 +64,8 @@ static const char *closing(const char *s, const char *p, const char *end)
 	unsigned angles = 1, round = 0, round_at[NESTING_MAX] = {0};
 
 	for (p++; p < end; p++) {
-		if ((*p == '<' || *p == '>' || *p == '-') && behind_operator(s, p) && operator_length(p, end)) {
+		if ((*p == '<' || *p == '>' || *p == '-') && behind_operator(s, p) &&
+		    operator_length(p, end)) {
 			p += operator_length(p, end) - 1;
 			continue;
 		}

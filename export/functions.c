@@ -37,7 +37,8 @@ struct builder {
 	uint64_t seed;
 	enum functions_names names;
 	struct buf text; /* of the name being folded */
-	/* String ids from p->n_strings on are folded names, by function. Owned, NULL where a name stays as it is. */
+	/* String ids from p->n_strings on are folded names, by function. Owned, NULL where a name stays as it
+	 * is. */
 	char **folded;
 	uint32_t *canon; /* string id -> first id with these contents */
 	struct idmap strings, row_map;

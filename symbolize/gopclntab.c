@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PCDATA_INLINE   2
-#define FUNCDATA_INLINE 3
+#define FUNCDATA_INLINE 3 /* 4 up to 1.15 */
 #define MAX_FUNCTIONS   (16u << 20)
 
 static const uint32_t magics[] = {
@@ -136,19 +136,20 @@ static bool entry_at(const struct gopclntab *t, uint32_t i, uint64_t *pc, uint64
 static bool read_function(const struct gopclntab *t, struct gopcln_function *f)
 {
 	uint64_t at = f->off + (t->version >= GOPCLN_1_18 ? 4 : t->ptr), tables;
-	uint32_t name, n_pc, start = 0, v;
-	uint8_t n_func;
+	uint32_t name, n_pc, start = 0, v = 0;
+	uint8_t n_func, index;
 
 	/* name, args, deferreturn, pcsp, pcfile, pcln, number of pc tables */
 	if (!read_u32(t, at, &name) || !read_u32(t, at + 16, &f->pc_file) ||
 	    !read_u32(t, at + 20, &f->pc_line) || !read_u32(t, at + 24, &n_pc))
 		return false;
 	f->name = text_at(t, t->names, name);
-	f->inline_tree = UINT32_MAX;
-	if (!f->name || !*f->name || t->version == GOPCLN_1_2)
-		return f->name && *f->name;
+	if (!f->name || !*f->name)
+		return false;
 	at += 28;
-	if (!read_u32(t, at, &f->unit))
+	if (t->version == GOPCLN_1_2)
+		at -= 4; /* it has no unit */
+	else if (!read_u32(t, at, &f->unit))
 		return false;
 	if (t->version >= GOPCLN_1_20) {
 		at += 4;
@@ -159,10 +160,20 @@ static bool read_function(const struct gopclntab *t, struct gopcln_function *f)
 	tables = at + 8;
 	if (n_pc > PCDATA_INLINE && read_u32(t, tables + 4 * PCDATA_INLINE, &v))
 		f->pc_inline = v;
-	/* Before 1.18 the rest are addresses, which only the running program has. */
-	if (t->version >= GOPCLN_1_18 && read_u8(t, at + 7, &n_func) && n_func > FUNCDATA_INLINE &&
-	    read_u32(t, tables + 4 * ((uint64_t)n_pc + FUNCDATA_INLINE), &v))
+	if (!read_u8(t, at + 7, &n_func))
+		return false;
+	tables += 4 * (uint64_t)n_pc;
+	if (t->version >= GOPCLN_1_18) {
+		f->has_tree = n_func > FUNCDATA_INLINE && read_u32(t, tables + 4 * FUNCDATA_INLINE, &v) &&
+			      v != UINT32_MAX;
 		f->inline_tree = v;
+		return true;
+	}
+	/* Addresses, which a file that can be loaded anywhere does not have. */
+	index = t->version == GOPCLN_1_2 ? FUNCDATA_INLINE + 1 : FUNCDATA_INLINE;
+	tables = (tables + t->ptr - 1) / t->ptr * t->ptr;
+	f->has_tree = n_func > index && read_ptr(t, tables + (uint64_t)index * t->ptr, &f->inline_tree) &&
+		      f->inline_tree;
 	return true;
 }
 
@@ -256,7 +267,7 @@ int32_t gopclntab_inline(const struct gopclntab *t, const struct gopcln_function
 
 unsigned gopclntab_call_size(const struct gopclntab *t)
 {
-	return t->version >= GOPCLN_1_20 ? 16 : t->version == GOPCLN_1_18 ? 20 : 0;
+	return t->version >= GOPCLN_1_20 ? 16 : 20;
 }
 
 bool gopclntab_call(const struct gopclntab *t, const struct gopcln_function *f, const uint8_t *bytes,

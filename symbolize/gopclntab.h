@@ -34,7 +34,8 @@ struct gopcln_function {
 	uint32_t start_line; /* 0: not told (before 1.20) */
 	uint32_t unit;
 	uint32_t pc_file, pc_line, pc_inline; /* offsets of value tables; 0: none */
-	uint32_t inline_tree;                 /* offset into the data behind go:func.*; UINT32_MAX: none */
+	bool has_tree;
+	uint64_t inline_tree; /* where: offset into the data behind go:func.*; before 1.18 an ELF address */
 };
 
 struct gopcln_call { /* one node of the inline tree */
@@ -58,7 +59,7 @@ void gopclntab_line(const struct gopclntab *t, const struct gopcln_function *f, 
 /* Number of the node of the inline tree that @vaddr is in; -1: of none, it is in the function itself. */
 int32_t gopclntab_inline(const struct gopclntab *t, const struct gopcln_function *f, uint64_t vaddr);
 
-/* Bytes of a node, and where node @index begins behind f->inline_tree. 0: this version is not supported. */
+/* Bytes of a node. */
 unsigned gopclntab_call_size(const struct gopclntab *t);
 
 /* A node from its bytes. False: it cannot be one of @f's. */

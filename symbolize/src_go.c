@@ -126,7 +126,7 @@ static bool trees_fit(const struct go *g, uint64_t gofunc)
 	uint32_t i;
 
 	for (i = 0; i < g->m->n_addrs && probes < PROBES; i++) {
-		if (!gopclntab_find(&g->t, g->m->addrs[i].vaddr, &f) || f.inline_tree == UINT32_MAX)
+		if (!gopclntab_find(&g->t, g->m->addrs[i].vaddr, &f) || !f.has_tree)
 			continue;
 		if (__builtin_add_overflow(gofunc, f.inline_tree, &at) || !read_at(g, at, bytes, size) ||
 		    !gopclntab_call(&g->t, &f, bytes, &call))
@@ -173,8 +173,9 @@ static bool call_at(const struct go *g, const struct gopcln_function *f, int32_t
 	uint8_t bytes[GOPCLN_CALL_MAX];
 	uint64_t at;
 
-	if (index < 0 || !g->gofunc || f->inline_tree == UINT32_MAX || !size ||
-	    __builtin_add_overflow(g->gofunc, (uint64_t)f->inline_tree + (uint64_t)index * size, &at))
+	if (index < 0 || !f->has_tree || (!g->gofunc && g->t.version >= GOPCLN_1_18) ||
+	    __builtin_add_overflow(f->inline_tree, (uint64_t)index * size, &at) ||
+	    __builtin_add_overflow(g->gofunc, at, &at))
 		return false;
 	return read_at(g, at, bytes, size) && gopclntab_call(&g->t, f, bytes, call);
 }

@@ -23,9 +23,8 @@ static void look_up(struct gopclntab *t, uint64_t vaddr)
 	gopclntab_line(t, &f, vaddr, &file, &line);
 	gopclntab_inline(t, &f, vaddr);
 	n = gopclntab_call_size(t);
-	if (n)
-		memcpy(bytes, t->data, n < t->len ? n : t->len);
-	if (n && gopclntab_call(t, &f, bytes, &call) && !strlen(call.name))
+	memcpy(bytes, t->data, n < t->len ? n : t->len);
+	if (gopclntab_call(t, &f, bytes, &call) && !strlen(call.name))
 		abort();
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_jitdump.c - jitdumps with impossible records: both their readers, the collector's and the symbolizer's. */
+/* fuzz_jitdump.c - jitdumps with impossible records: both their readers, the collector's and the
+ * symbolizer's. */
 #include "collect/jit.h"
 #include "tests/fuzz/source_fuzz.h"
 

@@ -34,7 +34,8 @@ static inline void fuzz_source(const struct source *src, struct source_module *m
 	uint32_t i;
 
 	for (i = 0; i < FUZZ_ADDRS; i++)
-		addrs[i] = (struct source_addr){.vaddr = base + ((uint64_t)i * i * i << 4), .location = i, .time = (uint64_t)i * 100};
+		addrs[i] = (struct source_addr){
+			.vaddr = base + ((uint64_t)i * i * i << 4), .location = i, .time = (uint64_t)i * 100};
 	m->addrs = addrs;
 	m->n_addrs = FUZZ_ADDRS;
 	if (names_init(&n))
