@@ -49,6 +49,8 @@ static bool opens(const char *s, const char *p, const char *end)
 		return false;
 	if (is_word(p[-1]) || p[-1] == ']' || p[-1] == '}')
 		return true;
+	if (p - s >= 10 && !memcmp(p - 2, "()", 2) && behind_operator(s, p - 2))
+		return true;
 	if (p - s < 2 || p[-1] != ':' || p[-2] != ':')
 		return false;
 	/* Rust's function::<T>, but not these */

@@ -41,6 +41,25 @@ static inline int write_text(const char *path, const char *text)
 	return fclose(f);
 }
 
+/* A file of the test data, with a NUL behind it; free() it. */
+static inline uint8_t *fixture_read(const char *path, size_t *len)
+{
+	uint8_t *data = NULL;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && !fstat(fd, &st))
+		data = calloc((size_t)st.st_size + 1, 1);
+	if (data && io_read_full(fd, data, (size_t)st.st_size) != st.st_size) {
+		free(data);
+		data = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	*len = data ? (size_t)st.st_size : 0;
+	return data;
+}
+
 /* An open module for the file @path, or PROFILE_NONE. Its descriptor is closed by fixture_close(). */
 static inline uint32_t fixture_module(struct profile *p, const char *path)
 {
