@@ -78,10 +78,11 @@ void jit_code_put(struct jit_code *c, uint64_t start, uint64_t end, uint64_t sin
 uint32_t jit_code_generation(const struct jit_code *c, uint64_t addr, uint64_t time)
 {
 	uint32_t i = lower_bound(c, addr);
-	const struct jit_range *r = c->ranges + i;
+	const struct jit_range *r;
 
-	if (i == c->n || addr < r->start)
+	if (i == c->n || addr < c->ranges[i].start)
 		return 0;
+	r = &c->ranges[i];
 	return time >= r->since ? r->generation : r->former;
 }
 
