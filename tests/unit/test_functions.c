@@ -265,6 +265,28 @@ static void nothing_in_a_name_reaches_the_terminal_as_control(void **state)
 	free(text);
 }
 
+static void functions_of_one_template_are_one_row_unless_asked_for_in_full(void **state)
+{
+	struct fixture *x = *state;
+	struct functions *f;
+
+	sample_names(&x->s.names, x->s.work, NAMES_DWARF,
+		     (struct sample_name[]){{"v<int>::f(v<int>)", "_ZN1vIiE1fES0_", "/v.h", 1, 1}}, 1);
+	sample_names(&x->s.names, x->s.caller, NAMES_DWARF,
+		     (struct sample_name[]){{"v<a<b> >::f(v<a<b> >)", "_ZN1vI1aI1bEE1fES2_", "/v.h", 1, 1}},
+		     1);
+	read_again(x, 0, FUNCTIONS_BY_OWN);
+	assert_row(x->f, "v<\xe2\x80\xa6>::f(v<\xe2\x80\xa6>)", 50, 89);
+	assert_int_equal(functions_new(&f, x->p, 0, FUNCTIONS_BY_OWN, FUNCTIONS_FULL), 0);
+	assert_row(f, "v<int>::f(v<int>)", 50, 70);
+	assert_row(f, "v<a<b> >::f(v<a<b> >)", 0, 89);
+	functions_free(f);
+	assert_int_equal(functions_new(&f, x->p, 0, FUNCTIONS_BY_OWN, FUNCTIONS_RAW), 0);
+	assert_row(f, "_ZN1vIiE1fES0_", 50, 70);
+	assert_row(f, "_ZN1vI1aI1bEE1fES2_", 0, 89);
+	functions_free(f);
+}
+
 static void text_is_cut_at_the_column_with_an_ellipsis(void **state)
 {
 	struct buf out;
@@ -301,6 +323,7 @@ int main(void)
 		T(the_table_reads_as_expected),
 		T(the_table_fits_the_terminal),
 		T(nothing_in_a_name_reaches_the_terminal_as_control),
+		T(functions_of_one_template_are_one_row_unless_asked_for_in_full),
 		T(text_is_cut_at_the_column_with_an_ellipsis),
 	};
 
