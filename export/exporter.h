@@ -11,8 +11,8 @@
 #define EXPORT_EXPORTER_H
 
 #include "collect/profile.h"
-#include "export/kept.h"
 #include "export/functions.h"
+#include "export/kept.h"
 #include "export/sink.h"
 #include "export/tags.h"
 #include "symbolize/names.h"
