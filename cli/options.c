@@ -38,6 +38,9 @@ void options_release(struct options *o)
 	free(o->pids);
 	o->pids = NULL;
 	o->n_pids = 0;
+	free(o->debug_dirs);
+	o->debug_dirs = NULL;
+	o->n_debug_dirs = 0;
 	tags_release(&o->tags);
 	buf_release(&o->warnings);
 	buf_release(&o->not_built);

@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #define OPTIONS_MAX_PIDS     1024
+#define OPTIONS_MAX_DIRS     64
 #define OPTIONS_FREQUENCY    99             /* Hz, default */
 #define OPTIONS_WINDOW_NS    60000000000ull /* default */
 #define OPTIONS_KEEP         60             /* numbered files, default */
@@ -55,6 +56,9 @@ struct options {
 	bool inlines;                  /* resolve inlined calls */
 	bool timeline, timeline_given; /* keep each sample's time; not given: */
 	enum { TIMELINE_BY_DESTINATION, TIMELINE_ON, TIMELINE_OFF } timeline_variable;
+	const char **debug_dirs; /* owned, the strings are not */
+	uint32_t n_debug_dirs;
+	bool debuginfod; /* ask the servers of DEBUGINFOD_URLS for debug files */
 	uint64_t window_ns;
 	bool window_given;        /* by --window: each window becomes a file of its own */
 	uint64_t duration_ns;     /* 0: to the program's exit (run), one window (attach) */
@@ -101,6 +105,7 @@ enum option_type {
 	OPTION_TAG,     /* a string that becomes the value of the tag named in tag */
 	OPTION_TAGS,    /* merged into struct tags */
 	OPTION_PIDS,    /* N[,N...], added to pids */
+	OPTION_DIRS,    /* a directory, added to debug_dirs */
 	OPTION_DEBUG,   /* a boolean that, when true, sets an enum log_level to debug */
 	OPTION_NOTHING, /* parsed and forgotten */
 };

@@ -123,6 +123,8 @@ const struct option_def option_table[] = {
 	{ .commands = RECORD, .help = "true or false: the same as these two",
 	  .env = {"DD_PROFILING_TIMELINE_ENABLE"},
 	  .type = OPTION_CHOICE, .choices = timeline_words, AT(timeline_variable) },
+	{ .name = "debug-dir", .arg = "DIR", .group = HOW, .commands = RECORD, .files = true,
+	  .help = "look for separate debug files here first; may be repeated", .type = OPTION_DIRS },
 	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},
 	  .type = OPTION_U32, .min = 1, .max = PROFILE_MAX_FRAMES, .unit = "frames", AT(max_frames) },
 

@@ -261,6 +261,24 @@ static int store_pids(struct options *o, const struct option_def *d, const char 
 	}
 }
 
+static int add_dir(struct options *o, const char *text, char *why, size_t why_len)
+{
+	const char **grown;
+
+	if (text[0] == '\0')
+		return refuse(why, why_len, text, "a directory");
+	if (o->n_debug_dirs == OPTIONS_MAX_DIRS) {
+		snprintf(why, why_len, "more than %d directories", OPTIONS_MAX_DIRS);
+		return -EINVAL;
+	}
+	grown = realloc(o->debug_dirs, (o->n_debug_dirs + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	o->debug_dirs = grown;
+	o->debug_dirs[o->n_debug_dirs++] = text;
+	return 0;
+}
+
 static const char *source_name(const struct option_def *d, char *out, size_t len)
 {
 	snprintf(out, len, "%s%s", d->name ? "--" : "", d->name ? d->name : d->env[0]);
@@ -301,6 +319,8 @@ int option_store(struct options *o, const struct option_def *d, const char *text
 		return tags_parse(&o->tags, text, warn_bad_tag, &bad) == -ENOMEM ? -ENOMEM : 0;
 	case OPTION_PIDS:
 		return store_pids(o, d, text, why, why_len);
+	case OPTION_DIRS:
+		return add_dir(o, text, why, why_len);
 	case OPTION_NOTHING:
 		return 0;
 	}

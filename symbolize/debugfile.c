@@ -3,81 +3,22 @@
  * debugfile.c - see debugfile.h.
  *
  * Names and links come from the module, which may be anybody's: a link must be
- * a plain file name, nothing but regular files is opened and nothing blocks,
- * and below the target's root no link leads out of it.
+ * a plain file name, and what it leads to must prove that it belongs.
  */
 #include "symbolize/debugfile.h"
 
 #include "base/io.h"
+#include "symbolize/debugsearch.h"
 #include "symbolize/elfsec.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#define DEBUG_DIR    "/usr/lib/debug"
 #define MAX_CRC_FILE (4ull << 30) /* bytes: a few seconds of reading */
 #define MAX_LINK     (PATH_MAX + PROFILE_BUILD_ID_MAX + 8)
-
-struct build_id {
-	uint8_t bytes[PROFILE_BUILD_ID_MAX];
-	uint8_t len;
-};
-
-struct search {
-	int roots[2];     /* O_PATH of the target's root or -1; AT_FDCWD for ours */
-	struct stat self; /* the module: it is not its own debug file */
-	struct build_id id;
-	bool has_crc;
-	uint32_t crc;
-	char found[PATH_MAX]; /* path of what was found */
-};
-
-/* Below root @dir if it is a descriptor, else in our own root. Regular files only. */
-static int open_below(int dir, const char *path)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	int path_fd, fd;
-
-	if (dir == AT_FDCWD)
-		return io_open_regular(AT_FDCWD, path);
-	path_fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-	if (path_fd < 0)
-		return -errno;
-	fd = io_reopen_regular(path_fd);
-	close(path_fd);
-	return fd;
-}
-
-/* Our own root if the target shares it: no need to look twice. */
-static int open_target_root(pid_t pid)
-{
-	struct stat theirs, ours;
-	char path[40];
-	int fd;
-
-	if (pid <= 0)
-		return -1;
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &theirs) ||
-	    (!stat("/", &ours) && theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 int debugfile_crc(int fd, uint32_t *crc)
 {
@@ -101,89 +42,11 @@ int debugfile_crc(int fd, uint32_t *crc)
 	return 0;
 }
 
-static void read_build_id(int fd, struct build_id *id)
-{
-	struct elf_source src = {.fd = fd};
-	struct elf_file f;
-	struct stat st;
+/* ---- the module's own links ---- */
 
-	id->len = 0;
-	if (fstat(fd, &st))
-		return;
-	src.size = (uint64_t)st.st_size;
-	if (elf_file_parse(&src, &f))
-		return;
-	memcpy(id->bytes, f.build_id, f.build_id_len);
-	id->len = f.build_id_len;
-}
-
-static bool same_id(const struct build_id *a, const struct build_id *b)
-{
-	return a->len && a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
-}
-
-/* The file at @path if it is the one: descriptor or -1. */
-static int try_path(struct search *s, int root, const char *path)
-{
-	struct build_id id;
-	struct stat st;
-	uint32_t crc;
-	int fd = open_below(root, path);
-
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) || (st.st_dev == s->self.st_dev && st.st_ino == s->self.st_ino))
-		goto refuse;
-	read_build_id(fd, &id);
-	if (s->id.len && id.len) {
-		if (!same_id(&s->id, &id))
-			goto refuse;
-	} else if (!s->has_crc || debugfile_crc(fd, &crc) || crc != s->crc) {
-		goto refuse;
-	}
-	snprintf(s->found, sizeof(s->found), "%s", path);
-	return fd;
-refuse:
-	close(fd);
-	return -1;
-}
-
-static int try_roots(struct search *s, const char *path)
-{
-	int i, fd = -1;
-
-	for (i = 0; i < 2 && fd < 0; i++)
-		if (s->roots[i] != -1)
-			fd = try_path(s, s->roots[i], path);
-	return fd;
-}
-
-static int by_build_id(struct search *s)
-{
-	char path[sizeof(DEBUG_DIR) + 32 + 2 * PROFILE_BUILD_ID_MAX];
-	int n;
-	uint8_t i;
-
-	if (s->id.len < 2)
-		return -1;
-	n = snprintf(path, sizeof(path), DEBUG_DIR "/.build-id/%02x/", s->id.bytes[0]);
-	for (i = 1; i < s->id.len; i++)
-		n += snprintf(path + n, sizeof(path) - (size_t)n, "%02x", s->id.bytes[i]);
-	snprintf(path + n, sizeof(path) - (size_t)n, ".debug");
-	return try_roots(s, path);
-}
-
-static int try_join(struct search *s, const char *prefix, const char *dir, int dir_len, const char *infix,
-		    const char *name)
-{
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s%.*s/%s%s", prefix, dir_len, dir, infix, name);
-
-	return n > 0 && (size_t)n < sizeof(path) ? try_roots(s, path) : -1;
-}
-
-/* @path is the module's, @name the link's: the places gdb's manual lists, and both sides of a merged /usr. */
-static int by_link(struct search *s, const char *path, const char *name)
+/* @path is the module's, @link its link's name: gdb's manual lists the places; both sides of a merged /usr.
+ */
+static int by_link(struct debugsearch *s, const char *path, const char *link)
 {
 	const char *slash = strrchr(path, '/');
 	int len, fd;
@@ -191,15 +54,19 @@ static int by_link(struct search *s, const char *path, const char *name)
 	if (path[0] != '/' || !slash)
 		return -1;
 	len = (int)(slash - path);
-	fd = try_join(s, "", path, len, "", name);
+	fd = debugsearch_printf(s, debugsearch_dirs, "%.*s/%s", len, path, link);
 	if (fd < 0)
-		fd = try_join(s, "", path, len, ".debug/", name);
+		fd = debugsearch_dirs(s, link);
 	if (fd < 0)
-		fd = try_join(s, DEBUG_DIR, path, len, "", name);
+		fd = debugsearch_printf(s, debugsearch_path, "%.*s/%s", len, path, link);
+	if (fd < 0)
+		fd = debugsearch_printf(s, debugsearch_path, "%.*s/.debug/%s", len, path, link);
+	if (fd < 0)
+		fd = debugsearch_printf(s, debugsearch_path, DEBUG_DIR "%.*s/%s", len, path, link);
 	if (fd < 0 && !strncmp(path, "/usr/", 5))
-		fd = try_join(s, DEBUG_DIR, path + 4, len - 4, "", name);
+		fd = debugsearch_printf(s, debugsearch_path, DEBUG_DIR "%.*s/%s", len - 4, path + 4, link);
 	else if (fd < 0)
-		fd = try_join(s, DEBUG_DIR "/usr", path, len, "", name);
+		fd = debugsearch_printf(s, debugsearch_path, DEBUG_DIR "/usr%.*s/%s", len, path, link);
 	return fd;
 }
 
@@ -232,20 +99,29 @@ static bool has_dwarf(const struct elfsec *elf)
 	return sh && sh->sh_type != SHT_NOBITS && sh->sh_size;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 /* Relative to the directory of @holder, the file that names it. */
-static int open_alt(struct search *s, const char *holder, const char *name)
+static int open_alt(struct debugsearch *s, const char *holder, const char *name)
 {
 	const char *slash = strrchr(holder, '/');
 
 	if (name[0] == '/')
-		return try_roots(s, name);
-	return slash ? try_join(s, "", holder, (int)(slash - holder), "", name) : -1;
+		return debugsearch_path(s, name);
+	return slash ? debugsearch_printf(s, debugsearch_path, "%.*s/%s", (int)(slash - holder), holder, name)
+		     : -1;
 }
 
 /* .gnu_debugaltlink: file name, NUL, the supplementary file's build id. */
-static int find_alt(struct search *s, const struct elfsec *elf, const char *holder)
+static int find_alt(const struct debugsearch *found, const struct elfsec *elf, const char *holder)
 {
 	const Elf64_Shdr *sh = elfsec_by_name(elf, ".gnu_debugaltlink");
+	struct debugsearch s = *found; /* its own id, and its own reason */
 	uint8_t *data;
 	size_t len, name;
 	int fd = -1;
@@ -254,55 +130,103 @@ static int find_alt(struct search *s, const struct elfsec *elf, const char *hold
 		return -1;
 	name = strnlen((char *)data, len);
 	if (name && name < len && len - name - 1 > 1 && len - name - 1 <= PROFILE_BUILD_ID_MAX) {
-		s->id.len = (uint8_t)(len - name - 1);
-		memcpy(s->id.bytes, data + name + 1, s->id.len);
-		s->has_crc = false;
-		fd = by_build_id(s);
+		s.id_len = (uint8_t)(len - name - 1);
+		memcpy(s.id, data + name + 1, s.id_len);
+		s.has_crc = false;
+		fd = debugsearch_build_id(&s, ".debug");
 		if (fd < 0)
-			fd = open_alt(s, holder, (char *)data);
+			fd = debugsearch_dirs(&s, base_name((char *)data));
+		if (fd < 0)
+			fd = open_alt(&s, holder, (char *)data);
 	}
 	free(data);
 	return fd;
 }
 
-static void find_both(struct search *s, int fd, const char *path, int *debug_fd, int *alt_fd)
+/* Its units name themselves, so it needs no build id. */
+static int find_dwp(const struct debugsearch *found, const char *path)
 {
-	struct elfsec elf;
-	char *link, holder[PATH_MAX];
+	struct debugsearch s = *found;
+	int fd;
 
-	if (elfsec_open(&elf, fd, NULL, 0))
+	s.any_id = true;
+	memset(&s.self, 0, sizeof(s.self));
+	fd = debugsearch_printf(&s, debugsearch_dirs, "%s.dwp", base_name(path));
+	if (fd < 0)
+		fd = debugsearch_build_id(&s, ".dwp");
+	if (fd < 0 && path[0] == '/')
+		fd = debugsearch_printf(&s, debugsearch_path, "%s.dwp", path);
+	if (fd < 0 && path[0] == '/')
+		fd = debugsearch_printf(&s, debugsearch_path, DEBUG_DIR "%s.dwp", path);
+	return fd;
+}
+
+/* ---- putting it together ---- */
+
+static int find_separate(struct debugsearch *s, const struct elfsec *elf, const char *path)
+{
+	char *link;
+	int fd = debugsearch_build_id(s, ".debug");
+
+	link = read_link(elf, &s->crc);
+	s->has_crc = link;
+	if (fd < 0 && link)
+		fd = by_link(s, path, link);
+	free(link);
+	return fd < 0 ? debugsearch_printf(s, debugsearch_dirs, "%s.debug", base_name(path)) : fd;
+}
+
+/* What @elf, known as @holder, needs besides: it has the DWARF. */
+static void find_companions(struct debugsearch *s, const struct elfsec *elf, const char *holder,
+			    const char *path, struct debugfile *out)
+{
+	out->alt_fd = find_alt(s, elf, holder);
+	out->split = elfsec_by_name(elf, ".debug_addr") != NULL;
+	if (!out->split)
+		return;
+	out->dwp_fd = find_dwp(s, path);
+	if (out->dwp_fd < 0 && strcmp(holder, path) != 0)
+		out->dwp_fd = find_dwp(s, holder);
+}
+
+static void find_all(struct debugsearch *s, const struct profile_module *mod, const char *path,
+		     struct debugfile *out)
+{
+	char holder[PATH_MAX];
+	struct elfsec elf;
+
+	if (elfsec_open(&elf, mod->fd, mod->image, mod->image_size))
 		return;
 	if (has_dwarf(&elf)) {
-		*alt_fd = find_alt(s, &elf, path);
+		out->why = DEBUGFILE_OWN;
+		find_companions(s, &elf, path, path, out);
 		elfsec_close(&elf);
 		return;
 	}
-	*debug_fd = by_build_id(s);
-	link = read_link(&elf, &s->crc);
-	s->has_crc = link;
-	if (*debug_fd < 0 && link)
-		*debug_fd = by_link(s, path, link);
-	free(link);
+	out->debug_fd = find_separate(s, &elf, path);
 	elfsec_close(&elf);
-	if (*debug_fd < 0 || elfsec_open(&elf, *debug_fd, NULL, 0))
+	out->why = out->debug_fd < 0 ? s->why : DEBUGFILE_FOUND;
+	if (out->debug_fd < 0 || elfsec_open(&elf, out->debug_fd, NULL, 0))
 		return;
-	/* try_path() overwrites what was found: keep the place the link is relative to. */
+	/* later searches overwrite what was found: keep the place its links are relative to */
 	memcpy(holder, s->found, sizeof(holder));
-	*alt_fd = find_alt(s, &elf, holder);
+	find_companions(s, &elf, holder, path, out);
 	elfsec_close(&elf);
 }
 
-void debugfile_find(const struct profile_module *mod, const char *path, int *debug_fd, int *alt_fd)
+void debugfile_find(const struct profile_module *mod, const char *path, const struct debugfile_dirs *dirs,
+		    struct debugfile *out)
 {
-	struct search s = {.roots = {-1, AT_FDCWD}};
+	struct debugsearch s;
 
-	*debug_fd = *alt_fd = -1;
-	if (mod->fd < 0 || fstat(mod->fd, &s.self))
+	*out = (struct debugfile){.why = DEBUGFILE_NONE, .debug_fd = -1, .alt_fd = -1, .dwp_fd = -1};
+	if (mod->fd < 0 && !mod->image)
 		return;
-	s.id.len = mod->build_id_len <= PROFILE_BUILD_ID_MAX ? mod->build_id_len : 0;
-	memcpy(s.id.bytes, mod->build_id, s.id.len);
-	s.roots[0] = open_target_root(mod->pid);
-	find_both(&s, mod->fd, path, debug_fd, alt_fd);
-	if (s.roots[0] >= 0)
-		close(s.roots[0]);
+	debugsearch_init(&s, dirs, mod->pid);
+	if (mod->image || !fstat(mod->fd, &s.self)) {
+		s.id_len = mod->build_id_len <= PROFILE_BUILD_ID_MAX ? mod->build_id_len : 0;
+		memcpy(s.id, mod->build_id, s.id_len);
+		find_all(&s, mod, path, out);
+	}
+	debugsearch_release(&s);
 }

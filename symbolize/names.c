@@ -31,6 +31,9 @@ const char *names_status_text(enum names_status s)
 		[NAMES_BAD_FILE] = "malformed file",
 		[NAMES_TIMEOUT] = "symbolizing took too long",
 		[NAMES_FAILED] = "symbolizer failed",
+		[NAMES_DEBUG_UNREADABLE] = "stripped, its debug file is not readable",
+		[NAMES_DEBUG_OTHER_CRC] = "stripped, its debug file has another checksum",
+		[NAMES_DEBUG_OTHER_ID] = "stripped, its debug file has another build id",
 	};
 
 	return (unsigned int)s < NAMES_STATUS_COUNT ? text[s] : "unknown status";
@@ -67,6 +70,12 @@ bool names_is_place(const char *name, size_t len)
 bool names_status_named(enum names_status s)
 {
 	return s == NAMES_DWARF || s == NAMES_SYMBOL || s == NAMES_JIT;
+}
+
+bool names_status_stripped(enum names_status s)
+{
+	return s == NAMES_STRIPPED || s == NAMES_DEBUG_UNREADABLE || s == NAMES_DEBUG_OTHER_CRC ||
+	       s == NAMES_DEBUG_OTHER_ID;
 }
 
 int names_init(struct names *n)

@@ -45,6 +45,10 @@ enum names_status {
 	NAMES_BAD_FILE,       /* malformed ELF or DWARF */
 	NAMES_TIMEOUT,        /* the deadline came first */
 	NAMES_FAILED,         /* the symbolizer crashed on it, or could not be started */
+	/* as NAMES_STRIPPED, but there was a debug file which could not be used */
+	NAMES_DEBUG_UNREADABLE, /* not permitted, or no ELF file */
+	NAMES_DEBUG_OTHER_CRC,  /* checksum differs from the one in .gnu_debuglink */
+	NAMES_DEBUG_OTHER_ID,   /* of another build */
 	NAMES_STATUS_COUNT,
 };
 
@@ -55,6 +59,9 @@ void names_place(const char *path, uint64_t addr, char out[NAMES_PLACE_MAX]);
 
 /* Is @name (@len bytes) of that form? */
 bool names_is_place(const char *name, size_t len);
+
+/* True for NAMES_STRIPPED and the statuses that say more about it. */
+bool names_status_stripped(enum names_status s);
 
 struct names {
 	struct strtab strings;

@@ -30,13 +30,19 @@ struct source_addr {
 /* What MODULE_ANON has in aux_fd. */
 enum { SOURCE_FD_PERFMAP, SOURCE_FD_JITDUMP };
 
+/* Of the kernel's module. */
+enum { SOURCE_AUX_KALLSYMS, SOURCE_AUX_MODULES };
+
+struct debugfile_dirs; /* debugfile.h */
+
 struct source_module {
 	const struct profile *profile;
 	const struct profile_module *mod;
 	const char *path;
-	int debug_fd;               /* separate debug file found by debugfile.c, or -1 */
-	int alt_fd;                 /* its dwz supplementary file, or -1 */
-	int aux_fd[SOURCE_AUX_FDS]; /* what else a prepare() opened (kallsyms and modules), or -1 */
+	const struct debugfile_dirs *dirs; /* the user's directories of debug files; may be NULL */
+	int debug_fd;                      /* separate debug file found by debugfile.c, or -1 */
+	int alt_fd;                        /* its dwz supplementary file, or -1 */
+	int aux_fd[SOURCE_AUX_FDS];        /* what else a prepare() opened (kallsyms and modules), or -1 */
 	enum names_status
 		missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
 	struct source_addr *addrs; /* sorted by vaddr, unique; anonymous code: by vaddr and time */
@@ -62,8 +68,8 @@ struct source {
 	int (*resolve)(struct source_module *m, struct names *names, bool inlines);
 };
 
-extern const struct source source_dwarf, source_elf, source_kernel, source_perfmap, source_jitdump, source_go,
-	source_plt, source_fde;
+extern const struct source source_dwarf, source_elf, source_vmlinux, source_kernel, source_perfmap,
+	source_jitdump, source_go, source_plt, source_fde;
 
 /* ---- what several sources need ---- */
 

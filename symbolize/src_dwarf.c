@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct dwarf_file {
 	Elf *elf, *alt_elf;
@@ -246,7 +247,7 @@ static int dwarf_resolve(struct source_module *m, struct names *names, bool inli
 	elf_version(EV_CURRENT);
 	if (!file_open(&file, m->mod->fd, m->alt_fd) && !file_open(&file, m->debug_fd, m->alt_fd))
 		return 0;
-	if (m->missing == NAMES_STRIPPED)
+	if (names_status_stripped(m->missing))
 		m->missing = NAMES_NO_SYMBOL;
 	err = resolve_file(m, file.dbg, names, inlines);
 	file_close(&file);
@@ -255,12 +256,25 @@ static int dwarf_resolve(struct source_module *m, struct names *names, bool inli
 
 static bool dwarf_applies(const struct profile_module *mod)
 {
-	return mod->kind == MODULE_FILE;
+	return mod->kind == MODULE_FILE || mod->kind == MODULE_VDSO;
 }
 
 static void dwarf_prepare(struct source_module *m)
 {
-	debugfile_find(m->mod, m->path, &m->debug_fd, &m->alt_fd);
+	static const enum names_status missing[] = {
+		[DEBUGFILE_UNREADABLE] = NAMES_DEBUG_UNREADABLE,
+		[DEBUGFILE_OTHER_CRC] = NAMES_DEBUG_OTHER_CRC,
+		[DEBUGFILE_OTHER_ID] = NAMES_DEBUG_OTHER_ID,
+	};
+	struct debugfile found;
+
+	debugfile_find(m->mod, m->path, m->dirs, &found);
+	m->debug_fd = found.debug_fd;
+	m->alt_fd = found.alt_fd;
+	if (found.why >= DEBUGFILE_UNREADABLE)
+		m->missing = missing[found.why];
+	if (found.dwp_fd >= 0)
+		close(found.dwp_fd);
 }
 
 const struct source source_dwarf = {

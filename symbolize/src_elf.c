@@ -307,7 +307,7 @@ static int elf_resolve(struct source_module *m, struct names *names, bool inline
 		found = resolve_file(m, mod->fd, mod->image, mod->image_size, SHT_DYNSYM, names);
 	if ((found >= 0 || found == -EBADMSG) && symtab <= 0 && !all_done(m))
 		symtab = found = resolve_minidebug(m, names);
-	if (symtab == 1 && m->missing == NAMES_STRIPPED)
+	if (symtab == 1 && names_status_stripped(m->missing))
 		m->missing = NAMES_NO_SYMBOL;
 	if (found == -EBADMSG)
 		m->missing = NAMES_BAD_FILE;

@@ -21,8 +21,6 @@
 #define MAX_MODULES  (4u << 20)
 #define MAX_FUNCTION (1u << 20) /* bytes; further from its symbol an address is in no function */
 
-enum { FD_KALLSYMS, FD_MODULES };
-
 struct ksym {
 	uint64_t addr;
 	uint32_t name; /* offset of its line's name in the text; length below */
@@ -220,7 +218,7 @@ static int kernel_resolve(struct source_module *m, struct names *names, bool inl
 
 	(void)inlines;
 	m->missing = NAMES_NOT_ALLOWED;
-	if (!m->n_addrs || m->aux_fd[FD_KALLSYMS] < 0)
+	if (!m->n_addrs || m->aux_fd[SOURCE_AUX_KALLSYMS] < 0)
 		return 0;
 	buf_init(&k.text, MAX_KALLSYMS);
 	buf_init(&k.modules_text, MAX_MODULES);
@@ -229,9 +227,9 @@ static int kernel_resolve(struct source_module *m, struct names *names, bool inl
 		err = -ENOMEM;
 		goto out;
 	}
-	if (read_proc(m->aux_fd[FD_KALLSYMS], &k.text))
+	if (read_proc(m->aux_fd[SOURCE_AUX_KALLSYMS], &k.text))
 		goto out;
-	if (m->aux_fd[FD_MODULES] >= 0 && !read_proc(m->aux_fd[FD_MODULES], &k.modules_text))
+	if (m->aux_fd[SOURCE_AUX_MODULES] >= 0 && !read_proc(m->aux_fd[SOURCE_AUX_MODULES], &k.modules_text))
 		each_line(&k, (const char *)k.modules_text.data, take_module);
 	each_line(&k, (const char *)k.text.data, take_line);
 	if (k.any_address) {
@@ -248,8 +246,8 @@ out:
 
 static void kernel_prepare(struct source_module *m)
 {
-	m->aux_fd[FD_KALLSYMS] = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
-	m->aux_fd[FD_MODULES] = open("/proc/modules", O_RDONLY | O_CLOEXEC);
+	m->aux_fd[SOURCE_AUX_KALLSYMS] = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+	m->aux_fd[SOURCE_AUX_MODULES] = open("/proc/modules", O_RDONLY | O_CLOEXEC);
 }
 
 static bool kernel_applies(const struct profile_module *mod)

@@ -26,14 +26,15 @@
 #define MAX_ATTEMPTS        4
 
 struct pending {
-	uint64_t vaddr, time, cost;
+	uint64_t vaddr, time;
 	uint32_t module, location;
 };
 
 struct job {
 	const struct profile *p;
 	struct names *names;
-	struct pending *pending; /* sorted by cost and module, then by address */
+	const struct symbolize_options *opt;
+	struct pending *pending; /* sorted by module, then by address */
 	uint32_t n_pending;
 	struct source_module *modules;
 	struct source_addr *addrs;
@@ -71,18 +72,10 @@ static bool needs_lookup(const struct job *j, uint32_t loc, struct pending *out,
 	return false;
 }
 
-/* Small files first: what a huge one takes cannot starve them. The kernel's table is small too. */
-static uint64_t cost_of(const struct profile_module *mod)
-{
-	return mod->kind == MODULE_FILE ? mod->file_size : 0;
-}
-
 static int compare_pending(const void *a, const void *b)
 {
 	const struct pending *x = a, *y = b;
 
-	if (x->cost != y->cost)
-		return x->cost < y->cost ? -1 : 1;
 	if (x->module != y->module)
 		return x->module < y->module ? -1 : 1;
 	if (x->vaddr != y->vaddr)
@@ -105,7 +98,6 @@ static int collect_pending(struct job *j)
 			continue;
 		p = &j->pending[j->n_pending];
 		if (needs_lookup(j, loc, p, &status)) {
-			p->cost = cost_of(&j->p->modules[p->module]);
 			j->n_pending++;
 		} else if (status != NAMES_PENDING) {
 			err = names_set(j->names, loc, status, NULL, 0);
@@ -125,6 +117,7 @@ static void module_init(struct job *j, struct source_module *m, uint32_t module,
 	*m = (struct source_module){.profile = j->p,
 				    .mod = &j->p->modules[module],
 				    .path = strtab_get(&j->p->strings, j->p->modules[module].path),
+				    .dirs = &j->opt->debug_dirs,
 				    .debug_fd = -1,
 				    .alt_fd = -1,
 				    .missing = NAMES_STRIPPED,
@@ -134,6 +127,25 @@ static void module_init(struct job *j, struct source_module *m, uint32_t module,
 	for (i = 0; (src = symbolizer_source(m->mod, i)); i++)
 		if (src->prepare)
 			src->prepare(m);
+}
+
+static uint64_t file_bytes(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && !fstat(fd, &st) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* Small files first: what a huge one takes cannot starve them. The kernel's own table is small too. */
+static int compare_modules(const void *a, const void *b)
+{
+	const struct source_module *x = a, *y = b;
+	uint64_t cost_x = file_bytes(x->mod->fd) + file_bytes(x->debug_fd);
+	uint64_t cost_y = file_bytes(y->mod->fd) + file_bytes(y->debug_fd);
+
+	if (cost_x != cost_y)
+		return cost_x < cost_y ? -1 : 1;
+	return x->mod < y->mod ? -1 : x->mod > y->mod;
 }
 
 static bool same_address(const struct pending *a, const struct pending *b)
@@ -166,6 +178,7 @@ static int group(struct job *j)
 						     .location = j->pending[i].location};
 		m->n_addrs++;
 	}
+	qsort(j->modules, j->n_modules, sizeof(*j->modules), compare_modules);
 	return 0;
 }
 
@@ -371,7 +384,7 @@ void symbolize_outdated(const struct profile *p, struct names *names)
 int symbolize(const struct profile *p, struct names *names, const struct symbolize_options *opt,
 	      struct symbolize_report *report)
 {
-	struct job j = {.p = p, .names = names};
+	struct job j = {.p = p, .names = names, .opt = opt};
 	uint64_t start = io_clock_ns(CLOCK_MONOTONIC);
 	int err;
 

@@ -12,6 +12,7 @@
 #define SYMBOLIZE_SYMBOLIZE_H
 
 #include "collect/profile.h"
+#include "symbolize/debugfile.h"
 #include "symbolize/names.h"
 
 #include <stdbool.h>
@@ -22,8 +23,9 @@ struct symbolize_options {
 	uint32_t deadline_ms;  /* for the first attempt; 0: default (20 s) */
 	uint64_t memory_bytes; /* beyond what it has mapped and its largest file; 0: 1 GiB, less if its cgroup
 				  is smaller */
-	uint32_t attempt_fault; /* tests only: make attempt N (bit N) crash in the child */
-	uint32_t attempt_hang;  /* tests only: bit N hangs */
+	struct debugfile_dirs debug_dirs; /* the user's own, searched first; borrowed */
+	uint32_t attempt_fault;           /* tests only: make attempt N (bit N) crash in the child */
+	uint32_t attempt_hang;            /* tests only: bit N hangs */
 };
 
 enum symbolize_mode { SYMBOLIZE_FULL, SYMBOLIZE_SYMBOLS_ONLY, SYMBOLIZE_ADDRESSES_ONLY };

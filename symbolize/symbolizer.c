@@ -30,9 +30,9 @@ struct message_head {
 };
 
 /* In this order: the first to answer for an address wins. */
-static const struct source *const sources[] = {&source_dwarf,   &source_go,     &source_elf,
-					       &source_plt,     &source_fde,    &source_kernel,
-					       &source_jitdump, &source_perfmap};
+static const struct source *const sources[] = {&source_dwarf,  &source_go,      &source_elf,
+					       &source_plt,    &source_fde,     &source_vmlinux,
+					       &source_kernel, &source_jitdump, &source_perfmap};
 
 const struct source *symbolizer_source(const struct profile_module *mod, unsigned int i)
 {

@@ -35,23 +35,37 @@ static void make_pair(const char *name, const char *cflags, bool link)
 		assert_int_equal(sh("cd %s/%s && objcopy --add-gnu-debuglink=bin.debug bin", dir, name), 0);
 }
 
+static uint64_t address_of_work(const char *path)
+{
+	unsigned long long addr = 0;
+	char command[160];
+	FILE *f;
+
+	snprintf(command, sizeof(command), "nm %s | grep ' work$'", path);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%llx", &addr), 1);
+	pclose(f);
+	return addr;
+}
+
+/* The user's directories for the searches to come, and what became of work()'s address in the last. */
+static struct debugfile_dirs dirs;
+static enum names_status status;
+
 /* Line of work() in the module, 0 if it is not known. */
 static uint32_t line_of_work_in(const char *name, pid_t pid)
 {
-	const struct symbolize_options opt = {.inlines = true};
+	const struct symbolize_options opt = {.inlines = true, .debug_dirs = dirs};
 	struct symbolize_report report;
-	unsigned long long addr = 0;
+	uint64_t addr;
 	char path[128];
 	struct profile p;
 	struct names n;
 	uint32_t module, loc, line;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "nm %s/%s/full | grep ' work$'", dir, name);
-	f = popen(path, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%llx", &addr), 1);
-	pclose(f);
+	snprintf(path, sizeof(path), "%s/%s/full", dir, name);
+	addr = address_of_work(path);
 	assert_int_equal(profile_init(&p), 0);
 	assert_int_equal(names_init(&n), 0);
 	snprintf(path, sizeof(path), "%s/%s/bin", dir, name);
@@ -61,6 +75,7 @@ static uint32_t line_of_work_in(const char *name, pid_t pid)
 	loc = fixture_location(&p, module, addr);
 	assert_int_equal(symbolize(&p, &n, &opt, &report), 0);
 	line = frame_line(&n, loc, 0);
+	status = (enum names_status)fixture_names(&n, loc)->status;
 	if (line)
 		assert_string_equal(frame_function(&n, loc, 0), "work");
 	names_release(&n);
@@ -93,6 +108,7 @@ static void without_a_link_nothing_is_taken(void **state)
 	(void)state;
 	make_pair("nolink", "", false);
 	assert_int_equal(line_of_work("nolink"), 0);
+	assert_int_equal(status, NAMES_STRIPPED);
 }
 
 static void another_build_id_is_refused(void **state)
@@ -104,6 +120,7 @@ static void another_build_id_is_refused(void **state)
 			    dir),
 			 0);
 	assert_int_equal(line_of_work("other"), 0);
+	assert_int_equal(status, NAMES_DEBUG_OTHER_ID);
 }
 
 static void without_build_ids_the_crc_decides(void **state)
@@ -113,6 +130,129 @@ static void without_build_ids_the_crc_decides(void **state)
 	assert_in_range(line_of_work("crc"), 3, 5);
 	assert_int_equal(sh("printf x >> %s/crc/bin.debug", dir), 0);
 	assert_int_equal(line_of_work("crc"), 0);
+	assert_int_equal(status, NAMES_DEBUG_OTHER_CRC);
+}
+
+static void a_debug_file_that_is_no_elf_file_is_not_readable(void **state)
+{
+	(void)state;
+	make_pair("noelf", "", true);
+	assert_int_equal(sh("echo text > %s/noelf/bin.debug", dir), 0);
+	assert_int_equal(line_of_work("noelf"), 0);
+	assert_int_equal(status, NAMES_DEBUG_UNREADABLE);
+}
+
+/* ---- the user's own directories ---- */
+
+static void the_users_directories_are_searched_by_build_id_and_by_name(void **state)
+{
+	char first[96], second[96];
+	const char *paths[] = {first, second};
+
+	(void)state;
+	make_pair("mine", "", false);
+	snprintf(first, sizeof(first), "%s/mine/nothing-here", dir);
+	snprintf(second, sizeof(second), "%s/mine/store", dir);
+	dirs = (struct debugfile_dirs){paths, 2};
+	assert_int_equal(line_of_work("mine"), 0);
+	assert_int_equal(sh("cd %s/mine && mkdir store && mv bin.debug store/", dir), 0);
+	assert_in_range(line_of_work("mine"), 3, 5);
+	assert_int_equal(
+		sh("cd %s/mine && id=$(readelf -n bin | sed -n 's/.*Build ID: //p') && "
+		   "d=store/.build-id/${id%%${id#??}} && mkdir -p $d && mv store/bin.debug $d/${id#??}.debug",
+		   dir),
+		0);
+	assert_in_range(line_of_work("mine"), 3, 5);
+	dirs.n = 1;
+	assert_int_equal(line_of_work("mine"), 0);
+	assert_int_equal(status, NAMES_STRIPPED);
+	dirs.n = 0;
+}
+
+static void another_build_in_the_users_directory_does_not_hide_the_right_file(void **state)
+{
+	char mine[96];
+	const char *paths[] = {mine};
+
+	(void)state;
+	make_pair("both", "", true);
+	snprintf(mine, sizeof(mine), "%s/both/mine", dir);
+	dirs = (struct debugfile_dirs){paths, 1};
+	assert_int_equal(
+		sh("cd %s/both && mkdir mine && cc -O2 -g -DX -Wl,--build-id=0x1234567890 -o o prog.c && "
+		   "objcopy --only-keep-debug o mine/bin.debug",
+		   dir),
+		0);
+	assert_in_range(line_of_work("both"), 3, 5);
+	assert_int_equal(sh("rm %s/both/bin.debug", dir), 0);
+	assert_int_equal(line_of_work("both"), 0);
+	assert_int_equal(status, NAMES_DEBUG_OTHER_ID);
+	dirs.n = 0;
+}
+
+/* ---- what is no program ---- */
+
+/* A library as the kernel maps its own: an image in memory, stripped, with a build id. */
+static void the_vdso_has_lines_from_a_debug_file_of_its_build_id(void **state)
+{
+	const struct symbolize_options opt = {.inlines = true};
+	struct profile_module m = {.kind = MODULE_VDSO, .fd = -1};
+	struct elf_source src = {.fd = -1};
+	struct symbolize_options with = opt;
+	struct symbolize_report report;
+	char path[96];
+	const char *paths[] = {path};
+	struct elf_file f;
+	struct profile p;
+	struct names n;
+	struct buf image;
+	uint32_t loc;
+
+	(void)state;
+	make_pair("image", "-shared -fPIC", false);
+	assert_int_equal(
+		sh("cd %s/image && id=$(readelf -n bin | sed -n 's/.*Build ID: //p') && "
+		   "d=store/.build-id/${id%%${id#??}} && mkdir -p $d && mv bin.debug $d/${id#??}.debug",
+		   dir),
+		0);
+	buf_init(&image, 1 << 20);
+	snprintf(path, sizeof(path), "%s/image/bin", dir);
+	assert_int_equal(io_read_file(AT_FDCWD, path, &image), 0);
+	src.image = m.image = image.data;
+	src.size = m.image_size = image.len;
+	assert_int_equal(elf_file_parse(&src, &f), 0);
+	m.n_segments = f.n_segments;
+	memcpy(m.segments, f.segments, sizeof(m.segments));
+	m.build_id_len = f.build_id_len;
+	memcpy(m.build_id, f.build_id, sizeof(m.build_id));
+	snprintf(path, sizeof(path), "%s/image/full", dir);
+	assert_int_equal(profile_init(&p), 0);
+	assert_int_equal(names_init(&n), 0);
+	assert_int_equal(strtab_put(&p.strings, "[vdso]", &m.path), 0);
+	loc = fixture_location(&p, profile_add_module(&p, &m), address_of_work(path));
+	snprintf(path, sizeof(path), "%s/image/store", dir);
+	with.debug_dirs = (struct debugfile_dirs){paths, 1};
+	assert_int_equal(symbolize(&p, &n, &with, &report), 0);
+	assert_string_equal(frame_function(&n, loc, 0), "work");
+	assert_in_range(frame_line(&n, loc, 0), 3, 5);
+	names_release(&n);
+	buf_release(&image);
+	fixture_close(&p);
+}
+
+static void a_build_id_is_found_among_other_notes_and_broken_ones_are_none(void **state)
+{
+	static const uint32_t notes[] = {4, 4,          1,          0x00554e47, 0, 4, 2,
+					 3, 0x00554e47, 0x0000cdab, UINT32_MAX, 4, 3, 0};
+	uint8_t id[PROFILE_BUILD_ID_MAX];
+
+	(void)state;
+	assert_int_equal(debugfile_note_id((const uint8_t *)notes, sizeof(notes), id), 2);
+	assert_int_equal(id[0], 0xab);
+	assert_int_equal(id[1], 0xcd);
+	assert_int_equal(debugfile_note_id((const uint8_t *)(notes + 10), 16, id), 0);
+	assert_int_equal(debugfile_note_id((const uint8_t *)(notes + 5), 18, id), 0);
+	assert_int_equal(debugfile_note_id(NULL, 0, id), 0);
 }
 
 static void a_fifo_or_directory_at_the_links_place_does_not_block(void **state)
@@ -141,7 +281,7 @@ static void a_link_that_names_a_path_is_ignored(void **state)
 static void a_file_with_its_own_dwarf_needs_no_other(void **state)
 {
 	struct profile_module m = {.kind = MODULE_FILE};
-	int debug_fd = 7, alt_fd = 7;
+	struct debugfile found;
 	char path[96];
 
 	(void)state;
@@ -149,9 +289,12 @@ static void a_file_with_its_own_dwarf_needs_no_other(void **state)
 	snprintf(path, sizeof(path), "%s/own/full", dir);
 	m.fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(m.fd >= 0);
-	debugfile_find(&m, path, &debug_fd, &alt_fd);
-	assert_int_equal(debug_fd, -1);
-	assert_int_equal(alt_fd, -1);
+	debugfile_find(&m, path, NULL, &found);
+	assert_int_equal(found.why, DEBUGFILE_OWN);
+	assert_int_equal(found.debug_fd, -1);
+	assert_int_equal(found.alt_fd, -1);
+	assert_int_equal(found.dwp_fd, -1);
+	assert_false(found.split);
 	close(m.fd);
 }
 
@@ -305,6 +448,11 @@ int main(void)
 		cmocka_unit_test(without_a_link_nothing_is_taken),
 		cmocka_unit_test(another_build_id_is_refused),
 		cmocka_unit_test(without_build_ids_the_crc_decides),
+		cmocka_unit_test(a_debug_file_that_is_no_elf_file_is_not_readable),
+		cmocka_unit_test(the_users_directories_are_searched_by_build_id_and_by_name),
+		cmocka_unit_test(another_build_in_the_users_directory_does_not_hide_the_right_file),
+		cmocka_unit_test(the_vdso_has_lines_from_a_debug_file_of_its_build_id),
+		cmocka_unit_test(a_build_id_is_found_among_other_notes_and_broken_ones_are_none),
 		cmocka_unit_test(a_fifo_or_directory_at_the_links_place_does_not_block),
 		cmocka_unit_test(a_link_that_names_a_path_is_ignored),
 		cmocka_unit_test(a_file_with_its_own_dwarf_needs_no_other),
