@@ -48,8 +48,12 @@ static bool language_qualifies(Dwarf_Die *cu)
 void dwarf_tree_init(struct dwarf_tree *t, Dwarf_Die *cu, const struct profile_module *mod,
 		     struct dwarf_hit *hits, uint32_t n_hits)
 {
-	*t = (struct dwarf_tree){
-		.cu = cu, .mod = mod, .hits = hits, .n_hits = n_hits, .qualify = language_qualifies(cu)};
+	*t = (struct dwarf_tree){.cu = cu,
+				 .line_cu = cu,
+				 .mod = mod,
+				 .hits = hits,
+				 .n_hits = n_hits,
+				 .qualify = language_qualifies(cu)};
 }
 
 void dwarf_tree_release(struct dwarf_tree *t)

@@ -32,6 +32,7 @@ struct dwarf_scope {
 
 struct dwarf_tree {
 	Dwarf_Die *cu;                    /* borrowed */
+	Dwarf_Die *line_cu;               /* borrowed; has the line table: @cu, or its skeleton */
 	const struct profile_module *mod; /* borrowed */
 	struct dwarf_hit *hits;           /* borrowed; sorted by address */
 	uint32_t n_hits;
@@ -55,7 +56,7 @@ struct dwarf_tree {
 int dwarf_hit_compare(const void *a, const void *b);
 
 void dwarf_tree_init(struct dwarf_tree *t, Dwarf_Die *cu, const struct profile_module *mod,
-		     struct dwarf_hit *hits, uint32_t n_hits);
+		     struct dwarf_hit *hits, uint32_t n_hits); /* line_cu is @cu; set it if it is another */
 void dwarf_tree_release(struct dwarf_tree *t);
 
 /* Set the hits' scopes. 0 or -ENOMEM; malformed DWARF only leaves hits without. */

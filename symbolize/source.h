@@ -34,6 +34,8 @@ enum { SOURCE_FD_PERFMAP, SOURCE_FD_JITDUMP };
 enum { SOURCE_AUX_KALLSYMS, SOURCE_AUX_MODULES };
 
 struct debugfile_dirs; /* debugfile.h */
+struct split_file;     /* split.h */
+struct split_files;
 
 struct source_module {
 	const struct profile *profile;
@@ -42,6 +44,7 @@ struct source_module {
 	const struct debugfile_dirs *dirs; /* the user's directories of debug files; may be NULL */
 	int debug_fd;                      /* separate debug file found by debugfile.c, or -1 */
 	int alt_fd;                        /* its dwz supplementary file, or -1 */
+	struct split_files *split;         /* owned by the module's owner; NULL: its DWARF is not split */
 	int aux_fd[SOURCE_AUX_FDS];        /* what else a prepare() opened (kallsyms and modules), or -1 */
 	enum names_status
 		missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
@@ -59,6 +62,13 @@ struct source {
 	 * is no error.
 	 */
 	void (*prepare)(struct source_module *m);
+	/*
+	 * In a sandboxed process before resolve(), may be NULL; only for modules
+	 * with ->split. Calls @want for each further file that resolve() will need
+	 * (strings borrowed for the call) until it returns an error, which is
+	 * returned; 0 in the end.
+	 */
+	int (*scout)(struct source_module *m, int (*want)(void *arg, const struct split_file *f), void *arg);
 	/*
 	 * In the symbolizer, sandboxed. Set ->done for each address given its final
 	 * name. Returns 0, or -errno when the rest of the table cannot be trusted

@@ -12,6 +12,7 @@
 #include "symbolize/debugfile.h"
 #include "symbolize/dwarf_tree.h"
 #include "symbolize/source.h"
+#include "symbolize/split.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -21,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct dwarf_file {
 	Elf *elf, *alt_elf;
@@ -153,7 +153,7 @@ static int put_place(Dwarf_Die *cu, struct names *names, struct names_frame *f, 
 static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct names *names, bool inlines)
 {
 	struct names_frame frames[NAMES_MAX_INLINE], f;
-	struct place place = table_place(t->cu, hit->addr->vaddr);
+	struct place place = table_place(t->line_cu, hit->addr->vaddr);
 	uint32_t scope, n = 0;
 	int err;
 
@@ -163,7 +163,7 @@ static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct 
 
 		err = dwarf_tree_name(t, scope, names, &f);
 		if (!err)
-			err = put_place(t->cu, names, &f, &place);
+			err = put_place(t->line_cu, names, &f, &place);
 		if (err)
 			return err;
 		if (f.function && (inlines || outermost)) {
@@ -173,7 +173,7 @@ static int set_frames(struct dwarf_tree *t, const struct dwarf_hit *hit, struct 
 				frames[n++] = f;
 		}
 		if (!outermost)
-			place = call_place(t->cu, &s->die);
+			place = call_place(t->line_cu, &s->die);
 	}
 	if (!n)
 		return 0;
@@ -192,23 +192,55 @@ static int keep_line(struct dwarf_tree *t, const struct dwarf_hit *hit, struct n
 
 	if (hit->addr->line)
 		return 0;
-	place = table_place(t->cu, hit->addr->vaddr);
-	err = put_place(t->cu, names, &f, &place);
+	place = table_place(t->line_cu, hit->addr->vaddr);
+	err = put_place(t->line_cu, names, &f, &place);
 	hit->addr->file = f.file;
 	hit->addr->line = f.line;
 	return err;
 }
 
-static int resolve_unit(struct source_module *m, Dwarf_Die *cu, struct dwarf_hit *hits, struct names *names,
-			bool inlines)
+static int open_split_file(struct split_view *v, Dwarf_Die *skeleton, int fd, bool package)
 {
+	Elf *elf = fd >= 0 ? elf_begin(fd, ELF_C_READ_MMAP, NULL) : NULL;
+	int err = elf ? split_view_open(v, skeleton, elf, package) : -ENOENT;
+
+	/* the view has its own copy of all it needs */
+	elf_end(elf);
+	return err;
+}
+
+/* The unit that @skeleton stands for. 0, -ENOMEM, or another error when it cannot be had. */
+static int open_split(const struct source_module *m, Dwarf_Die *skeleton, struct split_view *v)
+{
+	int err = -ENOENT;
+	uint64_t id = 0;
+	uint32_t i;
+
+	*v = (struct split_view){0};
+	if (!m->split || dwarf_cu_info(skeleton->cu, NULL, NULL, NULL, NULL, &id, NULL, NULL))
+		return err;
+	err = open_split_file(v, skeleton, m->split->dwp_fd, true);
+	for (i = 0; i < m->split->n && err && err != -ENOMEM; i++)
+		if (m->split->files[i].id == id)
+			err = open_split_file(v, skeleton, m->split->files[i].fd, false);
+	return err;
+}
+
+static int resolve_unit(struct source_module *m, Dwarf_Die *cu, bool skeleton, struct dwarf_hit *hits,
+			struct names *names, bool inlines)
+{
+	struct split_view view = {0};
 	struct dwarf_tree tree;
 	uint32_t n = claim(m, cu, hits), i;
 	int err;
 
 	if (!n)
 		return 0;
-	dwarf_tree_init(&tree, cu, m->mod, hits, n);
+	/* without its other half a unit still has lines */
+	if (skeleton && open_split(m, cu, &view) == -ENOMEM)
+		return -ENOMEM;
+	dwarf_tree_init(&tree, view.dbg ? &view.cu : cu, m->mod, hits, n);
+	tree.line_cu = cu;
 	err = dwarf_tree_walk(&tree);
 	for (i = 0; i < n && !err; i++) {
 		if (hits[i].scope != DWARF_NO_SCOPE)
@@ -217,6 +249,7 @@ static int resolve_unit(struct source_module *m, Dwarf_Die *cu, struct dwarf_hit
 			err = keep_line(&tree, &hits[i], names);
 	}
 	dwarf_tree_release(&tree);
+	split_view_close(&view);
 	return err;
 }
 
@@ -232,7 +265,7 @@ static int resolve_file(struct source_module *m, Dwarf *dbg, struct names *names
 		return -ENOMEM;
 	while (!err && !dwarf_get_units(dbg, cu, &cu, NULL, &type, &die, NULL))
 		if (type == DW_UT_compile || type == DW_UT_skeleton)
-			err = resolve_unit(m, &die, hits, names, inlines);
+			err = resolve_unit(m, &die, type == DW_UT_skeleton, hits, names, inlines);
 	free(hits);
 	return err;
 }
@@ -250,6 +283,44 @@ static int dwarf_resolve(struct source_module *m, struct names *names, bool inli
 	if (names_status_stripped(m->missing))
 		m->missing = NAMES_NO_SYMBOL;
 	err = resolve_file(m, file.dbg, names, inlines);
+	file_close(&file);
+	return err;
+}
+
+static int scout_file(struct source_module *m, Dwarf *dbg, Elf *dwp,
+		      int (*want)(void *arg, const struct split_file *f), void *arg)
+{
+	struct dwarf_hit *hits = malloc(m->n_addrs * sizeof(*hits));
+	struct split_file file;
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+	int err = 0;
+
+	if (!hits)
+		return -ENOMEM;
+	while (!err && !dwarf_get_units(dbg, cu, &cu, NULL, &type, &die, NULL))
+		if (type == DW_UT_skeleton && claim(m, &die, hits) && split_wanted(&die, dwp, &file))
+			err = want(arg, &file);
+	free(hits);
+	return err;
+}
+
+static int dwarf_scout(struct source_module *m, int (*want)(void *arg, const struct split_file *f), void *arg)
+{
+	struct dwarf_file file;
+	Elf *dwp = NULL;
+	int err;
+
+	if (!m->n_addrs || !m->split)
+		return 0;
+	elf_version(EV_CURRENT);
+	if (!file_open(&file, m->mod->fd, m->alt_fd) && !file_open(&file, m->debug_fd, m->alt_fd))
+		return 0;
+	if (m->split->dwp_fd >= 0)
+		dwp = elf_begin(m->split->dwp_fd, ELF_C_READ_MMAP, NULL);
+	err = scout_file(m, file.dbg, dwp, want, arg);
+	elf_end(dwp);
 	file_close(&file);
 	return err;
 }
@@ -273,8 +344,8 @@ static void dwarf_prepare(struct source_module *m)
 	m->alt_fd = found.alt_fd;
 	if (found.why >= DEBUGFILE_UNREADABLE)
 		m->missing = missing[found.why];
-	if (found.dwp_fd >= 0)
-		close(found.dwp_fd);
+	if (found.split)
+		m->split = split_new(found.dwp_fd);
 }
 
 const struct source source_dwarf = {
@@ -282,5 +353,6 @@ const struct source source_dwarf = {
 	.inlines_and_lines = true,
 	.applies = dwarf_applies,
 	.prepare = dwarf_prepare,
+	.scout = dwarf_scout,
 	.resolve = dwarf_resolve,
 };

@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "symbolize/split.h"
 #include "symbolize/symbolizer.h"
 
 #include <errno.h>
@@ -18,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_DEADLINE_MS 20000
 #define RETRY_DEADLINE_MS   5000 /* symbol tables are quick */
 #define MAX_ATTEMPTS        4
+#define MAX_SPLIT_FILES     1024
 
 struct pending {
 	uint64_t vaddr, time;
@@ -207,6 +210,7 @@ static void job_release(struct job *j)
 		for (k = 0; k < SOURCE_AUX_FDS; k++)
 			if (m->aux_fd[k] >= 0)
 				close(m->aux_fd[k]);
+		split_free(m->split);
 	}
 	free(j->pending);
 	free(j->modules);
@@ -316,6 +320,54 @@ static void add_costs(struct symbolize_report *report, const struct symbolizer_r
 		report->peak_rss_kb = r->peak_rss_kb;
 }
 
+/* Half of what we may open stays for everything else. */
+static uint32_t descriptor_budget(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return 0;
+	return rl.rlim_cur / 2 < MAX_SPLIT_FILES ? (uint32_t)(rl.rlim_cur / 2) : MAX_SPLIT_FILES;
+}
+
+/*
+ * Which .dwo files hold the units of the wanted addresses is in DWARF, which
+ * only a sandboxed process may read; it lists them, we open them. Whatever fails
+ * here costs their units' inlined calls, and is no attempt at names.
+ */
+static int find_split_files(struct job *j, const struct symbolize_options *opt,
+			    struct symbolize_report *report)
+{
+	bool *skip = calloc((size_t)j->n_modules + 1, sizeof(*skip)), any = false;
+	struct symbolizer_job sj = {.modules = j->modules,
+				    .symbols_only = j->symbols_only,
+				    .skip = skip,
+				    .n_modules = j->n_modules,
+				    .scout = true,
+				    .deadline_ms = RETRY_DEADLINE_MS,
+				    .memory_bytes = opt->memory_bytes};
+	uint32_t i, budget = descriptor_budget();
+	struct symbolizer_result r;
+	struct source_module *m;
+	int err = skip ? 0 : -ENOMEM;
+
+	for (i = 0; i < j->n_modules && !err; i++) {
+		skip[i] = !j->modules[i].split;
+		any = any || !skip[i];
+	}
+	if (!err && any) {
+		err = symbolizer_run(&sj, j->names, j->p->n_locations, &r);
+		add_costs(report, &r);
+	}
+	for (i = 0; i < j->n_modules && !err; i++) {
+		m = &j->modules[i];
+		if (m->split)
+			split_open(m->split, m->mod, m->path, m->dirs, &budget);
+	}
+	free(skip);
+	return err;
+}
+
 static int run_attempts(struct job *j, const struct symbolize_options *opt, struct symbolize_report *report)
 {
 	bool *skip = calloc((size_t)j->n_modules + 1, sizeof(*skip));
@@ -394,6 +446,8 @@ int symbolize(const struct profile *p, struct names *names, const struct symboli
 		err = collect_pending(&j);
 	if (!err)
 		err = group(&j);
+	if (!err)
+		err = find_split_files(&j, opt, report);
 	if (!err)
 		err = run_attempts(&j, opt, report);
 	if (!err) {

@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "symbolize/cgroup.h"
 #include "symbolize/sandbox.h"
+#include "symbolize/split.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,10 @@
 #define DEFAULT_MEMORY (1ull << 30)  /* of its own, beside the files it maps */
 #define MIN_MEMORY     (64ull << 20) /* less names nothing, whatever our control group leaves */
 #define MAX_MESSAGE    (64u << 20)
-#define BATCH          8192 /* locations in a message */
-#define FDS_PER_MODULE (3 + SOURCE_AUX_FDS)
+#define BATCH          8192                 /* locations in a message */
+#define FDS_PER_MODULE (4 + SOURCE_AUX_FDS) /* without those of .dwo files */
 
-enum message { MSG_BEGIN = 1, MSG_NAMES, MSG_END };
+enum message { MSG_BEGIN = 1, MSG_NAMES, MSG_END, MSG_WANT };
 
 struct message_head {
 	uint32_t kind, len;
@@ -110,11 +111,68 @@ static int answer_module(const struct symbolizer_job *job, uint32_t index, struc
 	return err ? err : send_names(fd, m, names);
 }
 
+/* A file wanted for a module; then DIR, NUL, NAME, NUL. */
+struct want_head {
+	uint32_t module, dir_len; /* with its NUL */
+	uint64_t id;
+};
+
+struct scout {
+	int fd;
+	uint32_t module;
+};
+
+static int send_want(void *arg, const struct split_file *f)
+{
+	const struct scout *s = arg;
+	struct want_head head = {s->module, (uint32_t)strlen(f->dir) + 1, f->id};
+	struct buf b;
+	int err;
+
+	if (head.dir_len > SPLIT_MAX_PATH || strlen(f->name) >= SPLIT_MAX_PATH)
+		return 0; /* no file has such a name */
+	buf_init(&b, sizeof(head) + 2 * SPLIT_MAX_PATH);
+	buf_put(&b, &head, sizeof(head));
+	buf_put(&b, f->dir, head.dir_len);
+	buf_put(&b, f->name, strlen(f->name) + 1);
+	err = b.error ? b.error : send_message(s->fd, MSG_WANT, b.data, b.len);
+	buf_release(&b);
+	return err;
+}
+
+static int scout_module(const struct symbolizer_job *job, uint32_t index, int fd)
+{
+	struct source_module *m = &job->modules[index];
+	struct scout s = {fd, index};
+	const struct source *src;
+	unsigned int i;
+	int err = send_message(fd, MSG_BEGIN, &index, sizeof(index));
+
+	for (i = 0; !err && (src = symbolizer_source(m->mod, i)); i++)
+		if (src->scout)
+			err = src->scout(m, send_want, &s);
+	return err;
+}
+
 static uint64_t file_bytes(int fd)
 {
 	struct stat st;
 
 	return fd >= 0 && !fstat(fd, &st) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* One at a time is open. */
+static uint64_t split_bytes(const struct split_files *s)
+{
+	uint64_t largest = s ? file_bytes(s->dwp_fd) : 0, size;
+	uint32_t i;
+
+	for (i = 0; s && i < s->n; i++) {
+		size = file_bytes(s->files[i].fd);
+		if (size > largest)
+			largest = size;
+	}
+	return largest;
 }
 
 /*
@@ -129,7 +187,7 @@ static uint64_t memory_limit(const struct symbolizer_job *job)
 
 	for (i = 0; i < job->n_modules; i++) {
 		size = file_bytes(job->modules[i].mod->fd) + file_bytes(job->modules[i].debug_fd) +
-		       file_bytes(job->modules[i].alt_fd);
+		       file_bytes(job->modules[i].alt_fd) + split_bytes(job->modules[i].split);
 		if (size > largest)
 			largest = size;
 	}
@@ -144,11 +202,14 @@ static uint64_t memory_limit(const struct symbolizer_job *job)
 /* Descriptors the child keeps. The profile's own are copied: they are read-only here. 0 or -errno. */
 static int close_in(const struct symbolizer_job *job, struct profile_module *mods, int *out_fd)
 {
-	int **keep = calloc((size_t)job->n_modules * FDS_PER_MODULE + 1, sizeof(*keep));
+	size_t room = (size_t)job->n_modules * FDS_PER_MODULE + 1;
 	struct source_module *m;
 	uint32_t i, n = 0, j;
-	int err;
+	int **keep, err;
 
+	for (i = 0; i < job->n_modules; i++)
+		room += job->modules[i].split ? job->modules[i].split->n : 0;
+	keep = calloc(room, sizeof(*keep));
 	if (!keep)
 		return -ENOMEM;
 	keep[n++] = out_fd;
@@ -161,6 +222,10 @@ static int close_in(const struct symbolizer_job *job, struct profile_module *mod
 		keep[n++] = &m->alt_fd;
 		for (j = 0; j < SOURCE_AUX_FDS; j++)
 			keep[n++] = &m->aux_fd[j];
+		if (m->split)
+			keep[n++] = &m->split->dwp_fd;
+		for (j = 0; m->split && j < m->split->n; j++)
+			keep[n++] = &m->split->files[j].fd;
 	}
 	err = sandbox_prepare(keep, n);
 	free(keep);
@@ -190,7 +255,7 @@ static int child_work(const struct symbolizer_job *job, struct names *names, int
 		__asm__ volatile("");
 	for (i = 0; i < job->n_modules && !err; i++)
 		if (!job->skip[i])
-			err = answer_module(job, i, names, fd);
+			err = job->scout ? scout_module(job, i, fd) : answer_module(job, i, names, fd);
 	return err ? err : send_message(fd, MSG_END, NULL, 0);
 }
 
@@ -200,6 +265,9 @@ struct reader {
 	int fd;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
 	struct names *names;
+	struct source_module *modules; /* those that were asked about */
+	const bool *skip;
+	bool scout;
 	uint32_t n_locations, n_modules;
 	struct buf data; /* received, not yet taken */
 	struct symbolizer_result *result;
@@ -221,6 +289,31 @@ static int wait_readable(const struct reader *r)
 	return n > 0;
 }
 
+/* Strings from untrusted DWARF: both must be there, and end where they say. */
+static int take_want(const struct reader *r, const uint8_t *p, uint32_t len)
+{
+	struct want_head head;
+	const char *dir, *name;
+	size_t name_len;
+	int err;
+
+	if (len < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, p, sizeof(head));
+	dir = (const char *)p + sizeof(head);
+	len -= (uint32_t)sizeof(head);
+	if (head.module >= r->n_modules || r->skip[head.module] || !r->modules[head.module].split ||
+	    !head.dir_len || head.dir_len >= len || memchr(dir, 0, len) != dir + head.dir_len - 1)
+		return -EBADMSG;
+	name = dir + head.dir_len;
+	name_len = len - head.dir_len;
+	if (memchr(name, 0, name_len) != name + name_len - 1)
+		return -EBADMSG;
+	err = split_add(r->modules[head.module].split, head.id, dir, name);
+	/* more than can be opened: the others have to do without */
+	return err == -ENOSPC ? 0 : err == -EINVAL ? -EBADMSG : err;
+}
+
 /* One complete message. 1: more may follow, 0: the child is done, -errno: it lied, or out of memory. */
 static int take_message(struct reader *r, const struct message_head *head, const uint8_t *payload)
 {
@@ -237,6 +330,8 @@ static int take_message(struct reader *r, const struct message_head *head, const
 		return 1;
 	case MSG_NAMES:
 		return names_decode(r->names, r->n_locations, payload, head->len) ?: 1;
+	case MSG_WANT:
+		return r->scout ? take_want(r, payload, head->len) ?: 1 : -EBADMSG;
 	case MSG_END:
 		return head->len ? -EBADMSG : 0;
 	default:
@@ -323,6 +418,9 @@ int symbolizer_run(const struct symbolizer_job *job, struct names *names, uint32
 		   struct symbolizer_result *result)
 {
 	struct reader r = {.names = names,
+			   .modules = job->modules,
+			   .skip = job->skip,
+			   .scout = job->scout,
 			   .n_locations = n_locations,
 			   .n_modules = job->n_modules,
 			   .result = result,

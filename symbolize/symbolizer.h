@@ -21,6 +21,7 @@ struct symbolizer_job {
 	const bool *symbols_only;      /* [n_modules] leave out DWARF */
 	const bool *skip;              /* [n_modules] not in this attempt */
 	uint32_t n_modules;
+	bool scout; /* only find out which further files are needed: they are added to modules[].split */
 	bool inlines;
 	uint32_t deadline_ms;
 	uint64_t memory_bytes;
