@@ -125,6 +125,9 @@ const struct option_def option_table[] = {
 	  .type = OPTION_CHOICE, .choices = timeline_words, AT(timeline_variable) },
 	{ .name = "debug-dir", .arg = "DIR", .group = HOW, .commands = RECORD, .files = true,
 	  .help = "look for separate debug files here first; may be repeated", .type = OPTION_DIRS },
+	{ .name = "debuginfod", .group = HOW, .commands = RECORD,
+	  .help = "fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile",
+	  .type = OPTION_FLAG, AT(debuginfod) },
 	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},
 	  .type = OPTION_U32, .min = 1, .max = PROFILE_MAX_FRAMES, .unit = "frames", AT(max_frames) },
 

@@ -24,6 +24,7 @@
 #define EXIT_TIMEOUT_TERMINAL_NS UINT64_C(30000000000) /* somebody is there who can interrupt */
 #define UNHURRIED_NS             UINT64_C(30000000000)
 #define SETTLE_NS                1000000u /* between looks whether a window's records are complete */
+#define DEBUGINFOD_MS            10000    /* per window, and at most half of what symbolizing has */
 #define MS_NS                    UINT64_C(1000000)
 
 /* Names may hold anything: control characters must not reach the terminal. */
@@ -209,7 +210,10 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 		.n_comments = describe(s, lines, comments),
 		.symbolize = {.inlines = s->opt->inlines,
 			      .deadline_ms = deadline_ms,
-			      .debug_dirs = {s->opt->debug_dirs, s->opt->n_debug_dirs}},
+			      .debug_dirs = {s->opt->debug_dirs, s->opt->n_debug_dirs},
+			      .debuginfod = {.deadline_ms = s->opt->debuginfod ? DEBUGINFOD_MS : 0,
+					     .progress =
+						     s->progress && s->finishing ? summary_fetching : NULL}},
 		.show_names = s->opt->names,
 		.awaited = s->finishing,
 		.keep_stdout = s->sink.kind == SINK_STDOUT,

@@ -68,6 +68,10 @@ void session_take_result(struct session *s)
 	log_debug("exporting took %.0f ms, of which symbolizing %.0f ms; CPU %.0f and %.0f ms",
 		  (double)s->result.wall_ns / 1e6, (double)s->result.symbolize.wall_ns / 1e6,
 		  (double)s->result.cpu_ns / 1e6, (double)s->result.symbolize.cpu_ns / 1e6);
+	if (s->result.symbolize.fetched[0])
+		/* once is enough: later windows only ask for what they are the first to need */
+		log_at(s->files <= 1 ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO, "debuginfod: %s",
+		       s->result.symbolize.fetched);
 	if (s->result.symbolize.mode != SYMBOLIZE_FULL)
 		log_notice("names are incomplete: %s", s->result.symbolize.why);
 }

@@ -168,3 +168,21 @@ void summary_progress_clear(struct session *s)
 		io_write_all(STDERR_FILENO, "\r\033[K", 4);
 	s->progress_shown = false;
 }
+
+void summary_fetching(void *unused, const char *file, uint32_t i, uint32_t n, uint64_t got, uint64_t total)
+{
+	struct buf line;
+
+	(void)unused;
+	buf_init(&line, 512);
+	buf_put_str(&line, "\r\033[K");
+	if (file) {
+		buf_printf(&line, "ddprof: fetching debug files, %u of %u: '", i, n);
+		put_name(&line, file, 40);
+		buf_printf(&line, "' %.1f MB", (double)got / 1e6);
+		if (total)
+			buf_printf(&line, " of %.1f MB", (double)total / 1e6);
+	}
+	io_write_all(STDERR_FILENO, line.data, line.len);
+	buf_release(&line);
+}

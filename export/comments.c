@@ -96,11 +96,15 @@ static int add_symbols(struct comments *c, const struct symbolize_report *report
 		[SYMBOLIZE_SYMBOLS_ONLY] = "symbol tables only",
 		[SYMBOLIZE_ADDRESSES_ONLY] = "addresses only",
 	};
+	int err;
 
 	if (!report || (unsigned)report->mode >= sizeof(modes) / sizeof(*modes))
 		return 0;
-	return *report->why ? add(c, "ddprof.symbols: %s (%s)", modes[report->mode], report->why)
-			    : add(c, "ddprof.symbols: %s", modes[report->mode]);
+	err = *report->why ? add(c, "ddprof.symbols: %s (%s)", modes[report->mode], report->why)
+			   : add(c, "ddprof.symbols: %s", modes[report->mode]);
+	if (!err && *report->fetched)
+		err = add(c, "ddprof.debuginfod: %s", report->fetched);
+	return err;
 }
 
 /* ---- what has no name, and why ---- */

@@ -192,7 +192,8 @@ static bool plausible(const struct exporter_reply *r)
 	    r->unwritten_len > KEPT_MAX_BYTES || res->n_top > EXPORT_TOP_MAX || res->status > 0 ||
 	    !memchr(r->path, 0, sizeof(r->path)) || !memchr(r->base, 0, sizeof(r->base)) ||
 	    !memchr(res->why, 0, sizeof(res->why)) || !memchr(res->path, 0, sizeof(res->path)) ||
-	    !memchr(res->symbolize.why, 0, sizeof(res->symbolize.why)))
+	    !memchr(res->symbolize.why, 0, sizeof(res->symbolize.why)) ||
+	    !memchr(res->symbolize.fetched, 0, sizeof(res->symbolize.fetched)))
 		return false;
 	for (i = 0; i < res->n_top; i++)
 		if (!memchr(res->top[i].name, 0, sizeof(res->top[i].name)))

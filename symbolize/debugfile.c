@@ -117,30 +117,65 @@ static int open_alt(struct debugsearch *s, const char *holder, const char *name)
 		     : -1;
 }
 
-/* .gnu_debugaltlink: file name, NUL, the supplementary file's build id. */
-static int find_alt(const struct debugsearch *found, const struct elfsec *elf, const char *holder)
+/* .gnu_debugaltlink: file name, NUL, the supplementary file's build id. The name, to be freed; NULL: none. */
+static char *read_alt(const struct elfsec *elf, uint8_t id[PROFILE_BUILD_ID_MAX], uint8_t *id_len)
 {
 	const Elf64_Shdr *sh = elfsec_by_name(elf, ".gnu_debugaltlink");
-	struct debugsearch s = *found; /* its own id, and its own reason */
 	uint8_t *data;
 	size_t len, name;
-	int fd = -1;
 
 	if (!sh || elfsec_load(elf, sh, MAX_LINK, &data, &len))
-		return -1;
+		return NULL;
 	name = strnlen((char *)data, len);
-	if (name && name < len && len - name - 1 > 1 && len - name - 1 <= PROFILE_BUILD_ID_MAX) {
-		s.id_len = (uint8_t)(len - name - 1);
-		memcpy(s.id, data + name + 1, s.id_len);
-		s.has_crc = false;
-		fd = debugsearch_build_id(&s, ".debug");
-		if (fd < 0)
-			fd = debugsearch_dirs(&s, base_name((char *)data));
-		if (fd < 0)
-			fd = open_alt(&s, holder, (char *)data);
+	if (!name || name >= len || len - name - 1 < 2 || len - name - 1 > PROFILE_BUILD_ID_MAX) {
+		free(data);
+		return NULL;
 	}
-	free(data);
+	*id_len = (uint8_t)(len - name - 1);
+	memcpy(id, data + name + 1, *id_len);
+	return (char *)data;
+}
+
+static int find_alt(const struct debugsearch *found, const struct elfsec *elf, const char *holder)
+{
+	struct debugsearch s = *found; /* its own id, and its own reason */
+	char *name = read_alt(elf, s.id, &s.id_len);
+	int fd;
+
+	if (!name)
+		return -1;
+	s.has_crc = false;
+	fd = debugsearch_build_id(&s, ".debug");
+	if (fd < 0)
+		fd = debugsearch_dirs(&s, base_name(name));
+	if (fd < 0)
+		fd = open_alt(&s, holder, name);
+	free(name);
 	return fd;
+}
+
+uint8_t debugfile_alt_id(int fd, uint8_t id[PROFILE_BUILD_ID_MAX])
+{
+	struct elfsec elf;
+	uint8_t len = 0;
+
+	if (elfsec_open(&elf, fd, NULL, 0))
+		return 0;
+	free(read_alt(&elf, id, &len));
+	elfsec_close(&elf);
+	return len;
+}
+
+bool debugfile_has_id(int fd, const uint8_t *id, uint8_t len)
+{
+	struct elf_source src = {.fd = fd};
+	struct elf_file f;
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return false;
+	src.size = (uint64_t)st.st_size;
+	return !elf_file_parse(&src, &f) && len && f.build_id_len == len && !memcmp(f.build_id, id, len);
 }
 
 /* Its units name themselves, so it needs no build id. */
@@ -229,4 +264,21 @@ void debugfile_find(const struct profile_module *mod, const char *path, const st
 		find_all(&s, mod, path, out);
 	}
 	debugsearch_release(&s);
+}
+
+void debugfile_companions(const struct profile_module *mod, const char *path,
+			  const struct debugfile_dirs *dirs, int fd, struct debugfile *out)
+{
+	struct debugsearch s;
+	struct elfsec elf;
+
+	*out = (struct debugfile){.why = DEBUGFILE_FOUND, .debug_fd = fd, .alt_fd = -1, .dwp_fd = -1};
+	if (elfsec_open(&elf, fd, NULL, 0))
+		return;
+	debugsearch_init(&s, dirs, mod->pid);
+	s.id_len = mod->build_id_len <= PROFILE_BUILD_ID_MAX ? mod->build_id_len : 0;
+	memcpy(s.id, mod->build_id, s.id_len);
+	find_companions(&s, &elf, path, path, out);
+	debugsearch_release(&s);
+	elfsec_close(&elf);
 }

@@ -50,6 +50,16 @@ struct debugfile {
 void debugfile_find(const struct profile_module *mod, const char *path, const struct debugfile_dirs *dirs,
 		    struct debugfile *out);
 
+/* Only what a debug file that came from elsewhere needs besides: out->alt_fd, out->split, out->dwp_fd. */
+void debugfile_companions(const struct profile_module *mod, const char *path,
+			  const struct debugfile_dirs *dirs, int fd, struct debugfile *out);
+
+/* Build id of the supplementary file that the one in @fd refers to (.gnu_debugaltlink). Its length, or 0. */
+uint8_t debugfile_alt_id(int fd, uint8_t id[PROFILE_BUILD_ID_MAX]);
+
+/* Is @fd an ELF file of this build id? */
+bool debugfile_has_id(int fd, const uint8_t *id, uint8_t len);
+
 /*
  * The running kernel's vmlinux, with the build id that /sys/kernel/notes tells:
  * below @dirs as .build-id/xx/yyyy.debug, vmlinux-RELEASE and vmlinux; then by

@@ -2,7 +2,9 @@
 /* source.c - what several sources need. */
 #include "symbolize/source.h"
 
+#include "symbolize/debugfile.h"
 #include "symbolize/demangle.h"
+#include "symbolize/split.h"
 
 #include <elf.h>
 #include <string.h>
@@ -32,6 +34,12 @@ bool source_in_code(const struct profile_module *mod, uint64_t vaddr)
 			return true;
 	}
 	return !mod->n_segments;
+}
+
+void source_take_split(struct source_module *m, const struct debugfile *found)
+{
+	if (found->split)
+		m->split = split_new(found->dwp_fd);
 }
 
 int source_symbol_name(struct names *names, const char *name, size_t len, struct names_frame *f)

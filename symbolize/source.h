@@ -36,6 +36,7 @@ enum { SOURCE_AUX_KALLSYMS, SOURCE_AUX_MODULES };
 struct debugfile_dirs; /* debugfile.h */
 struct split_file;     /* split.h */
 struct split_files;
+struct debugfile;
 
 struct source_module {
 	const struct profile *profile;
@@ -44,8 +45,10 @@ struct source_module {
 	const struct debugfile_dirs *dirs; /* the user's directories of debug files; may be NULL */
 	int debug_fd;                      /* separate debug file found by debugfile.c, or -1 */
 	int alt_fd;                        /* its dwz supplementary file, or -1 */
-	struct split_files *split;         /* owned by the module's owner; NULL: its DWARF is not split */
-	int aux_fd[SOURCE_AUX_FDS];        /* what else a prepare() opened (kallsyms and modules), or -1 */
+	bool wants_debug;                  /* no DWARF of it was found on this machine */
+	uint64_t heat;              /* how much of the profile is in it, for what must be done in turn */
+	struct split_files *split;  /* owned by the module's owner; NULL: its DWARF is not split */
+	int aux_fd[SOURCE_AUX_FDS]; /* what else a prepare() opened (kallsyms and modules), or -1 */
 	enum names_status
 		missing; /* status for addresses nobody could name; prepare() and resolve() may sharpen it */
 	struct source_addr *addrs; /* sorted by vaddr, unique; anonymous code: by vaddr and time */
@@ -91,6 +94,9 @@ uint32_t source_lower_bound(const struct source_module *m, uint64_t vaddr);
  * that the linker dropped: such ranges begin at 0 or another impossible place.
  */
 bool source_in_code(const struct profile_module *mod, uint64_t vaddr);
+
+/* Take over the package of what was found, if its DWARF is split. */
+void source_take_split(struct source_module *m, const struct debugfile *found);
 
 /*
  * Intern the symbol @name (its first @len bytes) as the linker knows it, and

@@ -344,8 +344,8 @@ static void dwarf_prepare(struct source_module *m)
 	m->alt_fd = found.alt_fd;
 	if (found.why >= DEBUGFILE_UNREADABLE)
 		m->missing = missing[found.why];
-	if (found.split)
-		m->split = split_new(found.dwp_fd);
+	m->wants_debug = found.why >= DEBUGFILE_NONE;
+	source_take_split(m, &found);
 }
 
 const struct source source_dwarf = {

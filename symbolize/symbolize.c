@@ -368,7 +368,49 @@ static int find_split_files(struct job *j, const struct symbolize_options *opt,
 	return err;
 }
 
-static int run_attempts(struct job *j, const struct symbolize_options *opt, struct symbolize_report *report)
+/* A module's part of the profile: the default type's values of the stacks it is in, once per frame. */
+static void measure_heat(struct job *j)
+{
+	const struct profile *p = j->p;
+	uint64_t *heat = calloc((size_t)p->n_modules + 1, sizeof(*heat));
+	const struct profile_range *stack;
+	uint32_t i, k, mapping;
+	int64_t v;
+
+	for (i = 0; heat && i < p->n_samples; i++) {
+		v = p->values[(size_t)i * p->n_types + p->default_type];
+		stack = &p->stacks[p->samples[i].stack];
+		for (k = 0; k < stack->n && v > 0; k++) {
+			mapping = p->locations[p->frames[stack->first + k]].mapping;
+			if (mapping != PROFILE_NONE)
+				heat[p->mappings[mapping].module] += (uint64_t)v;
+		}
+	}
+	for (i = 0; heat && i < j->n_modules; i++)
+		j->modules[i].heat = heat[j->modules[i].mod - p->modules];
+	free(heat);
+}
+
+/* What is left of the deadline after fetching. */
+static uint32_t fetch(struct job *j, const struct symbolize_options *opt, struct symbolize_report *report)
+{
+	uint32_t deadline = opt->deadline_ms ? opt->deadline_ms : DEFAULT_DEADLINE_MS, used;
+	struct debuginfod_options o = opt->debuginfod;
+	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC);
+
+	if (!o.deadline_ms)
+		return deadline;
+	/* at least half is for the names themselves */
+	if (o.deadline_ms > deadline / 2)
+		o.deadline_ms = deadline / 2;
+	measure_heat(j);
+	debuginfod_fetch(j->modules, j->n_modules, &o, report->fetched);
+	used = (uint32_t)((io_clock_ns(CLOCK_MONOTONIC) - begin) / 1000000u);
+	return used < deadline ? deadline - used : 1;
+}
+
+static int run_attempts(struct job *j, const struct symbolize_options *opt, uint32_t deadline_ms,
+			struct symbolize_report *report)
 {
 	bool *skip = calloc((size_t)j->n_modules + 1, sizeof(*skip));
 	struct symbolizer_job sj = {.modules = j->modules,
@@ -376,7 +418,7 @@ static int run_attempts(struct job *j, const struct symbolize_options *opt, stru
 				    .skip = skip,
 				    .n_modules = j->n_modules,
 				    .inlines = opt->inlines,
-				    .deadline_ms = opt->deadline_ms ? opt->deadline_ms : DEFAULT_DEADLINE_MS,
+				    .deadline_ms = deadline_ms,
 				    .memory_bytes = opt->memory_bytes};
 	struct symbolizer_result r;
 	uint32_t attempt, i;
@@ -438,6 +480,7 @@ int symbolize(const struct profile *p, struct names *names, const struct symboli
 {
 	struct job j = {.p = p, .names = names, .opt = opt};
 	uint64_t start = io_clock_ns(CLOCK_MONOTONIC);
+	uint32_t deadline_ms = 0;
 	int err;
 
 	*report = (struct symbolize_report){.mode = SYMBOLIZE_FULL};
@@ -446,10 +489,12 @@ int symbolize(const struct profile *p, struct names *names, const struct symboli
 		err = collect_pending(&j);
 	if (!err)
 		err = group(&j);
-	if (!err)
+	if (!err) {
+		deadline_ms = fetch(&j, opt, report);
 		err = find_split_files(&j, opt, report);
+	}
 	if (!err)
-		err = run_attempts(&j, opt, report);
+		err = run_attempts(&j, opt, deadline_ms, report);
 	if (!err) {
 		copy_duplicates(&j);
 		report->mode = mode_of(&j);

@@ -13,6 +13,7 @@
 
 #include "collect/profile.h"
 #include "symbolize/debugfile.h"
+#include "symbolize/debuginfod.h"
 #include "symbolize/names.h"
 
 #include <stdbool.h>
@@ -20,12 +21,13 @@
 
 struct symbolize_options {
 	bool inlines;          /* resolve inlined calls */
-	uint32_t deadline_ms;  /* for the first attempt; 0: default (20 s) */
+	uint32_t deadline_ms;  /* for fetching and the first attempt; 0: default (20 s) */
 	uint64_t memory_bytes; /* beyond what it has mapped and its largest file; 0: 1 GiB, less if its cgroup
 				  is smaller */
 	struct debugfile_dirs debug_dirs; /* the user's own, searched first; borrowed */
-	uint32_t attempt_fault;           /* tests only: make attempt N (bit N) crash in the child */
-	uint32_t attempt_hang;            /* tests only: bit N hangs */
+	struct debuginfod_options debuginfod;
+	uint32_t attempt_fault; /* tests only: make attempt N (bit N) crash in the child */
+	uint32_t attempt_hang;  /* tests only: bit N hangs */
 };
 
 enum symbolize_mode { SYMBOLIZE_FULL, SYMBOLIZE_SYMBOLS_ONLY, SYMBOLIZE_ADDRESSES_ONLY };
@@ -33,7 +35,8 @@ enum symbolize_mode { SYMBOLIZE_FULL, SYMBOLIZE_SYMBOLS_ONLY, SYMBOLIZE_ADDRESSE
 struct symbolize_report {
 	enum symbolize_mode mode; /* what the names come from */
 	char why[96];             /* if not FULL: "symbolizer crashed (signal 11)", "took longer than 20 s" */
-	uint64_t cpu_ns;          /* of the symbolizer processes */
+	char fetched[DEBUGINFOD_WHY]; /* what became of asking debuginfod servers; "": nothing asked */
+	uint64_t cpu_ns;              /* of the symbolizer processes */
 	uint64_t peak_rss_kb;
 	uint64_t wall_ns;
 };
