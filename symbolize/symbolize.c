@@ -250,7 +250,7 @@ static int give_up(struct job *j, uint32_t module, enum names_status status)
 /* One step down for @module: symbol tables only, then addresses. */
 static int step_down(struct job *j, uint32_t module, enum names_status status)
 {
-	if (j->given_up[module])
+	if (j->given_up[module] || answered(j, &j->modules[module]))
 		return 0;
 	if (j->symbols_only[module])
 		return give_up(j, module, status);
@@ -344,8 +344,11 @@ static int find_split_files(struct job *j, const struct symbolize_options *opt,
 				    .skip = skip,
 				    .n_modules = j->n_modules,
 				    .scout = true,
+				    .attempt = SYMBOLIZE_SCOUT,
 				    .deadline_ms = RETRY_DEADLINE_MS,
-				    .memory_bytes = opt->memory_bytes};
+				    .memory_bytes = opt->memory_bytes,
+				    .hook = opt->hook,
+				    .hook_arg = opt->hook_arg};
 	uint32_t i, budget = descriptor_budget();
 	struct symbolizer_result r;
 	struct source_module *m;
@@ -419,14 +422,15 @@ static int run_attempts(struct job *j, const struct symbolize_options *opt, uint
 				    .n_modules = j->n_modules,
 				    .inlines = opt->inlines,
 				    .deadline_ms = deadline_ms,
-				    .memory_bytes = opt->memory_bytes};
+				    .memory_bytes = opt->memory_bytes,
+				    .hook = opt->hook,
+				    .hook_arg = opt->hook_arg};
 	struct symbolizer_result r;
 	uint32_t attempt, i;
 	int err = skip ? 0 : -ENOMEM;
 
 	for (attempt = 0; !err && attempt < MAX_ATTEMPTS && work_left(j, skip); attempt++) {
-		sj.fault = opt->attempt_fault >> attempt & 1;
-		sj.hang = opt->attempt_hang >> attempt & 1;
+		sj.attempt = attempt;
 		err = symbolizer_run(&sj, j->names, j->p->n_locations, &r);
 		add_costs(report, &r);
 		if (err || r.end == SYMBOLIZER_DONE)

@@ -19,6 +19,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where a symbolizer process is. */
+enum symbolize_stage {
+	SYMBOLIZE_FORKED,    /* has all of the exporter's rights */
+	SYMBOLIZE_SANDBOXED, /* has none */
+	SYMBOLIZE_MODULE,    /* has said which module it begins */
+	SYMBOLIZE_NAMED,     /* has sent a module's names */
+};
+
+#define SYMBOLIZE_SCOUT UINT32_MAX /* instead of an attempt's number: it only looks which files are needed   \
+				    */
+
+typedef void (*symbolize_hook)(void *arg, uint32_t attempt, enum symbolize_stage stage);
+
 struct symbolize_options {
 	bool inlines;          /* resolve inlined calls */
 	uint32_t deadline_ms;  /* for fetching and the first attempt; 0: default (20 s) */
@@ -26,8 +39,8 @@ struct symbolize_options {
 				  is smaller */
 	struct debugfile_dirs debug_dirs; /* the user's own, searched first; borrowed */
 	struct debuginfod_options debuginfod;
-	uint32_t attempt_fault; /* tests only: make attempt N (bit N) crash in the child */
-	uint32_t attempt_hang;  /* tests only: bit N hangs */
+	symbolize_hook hook; /* tests only: called in the symbolizer, which it may end, stop or hold up */
+	void *hook_arg;
 };
 
 enum symbolize_mode { SYMBOLIZE_FULL, SYMBOLIZE_SYMBOLS_ONLY, SYMBOLIZE_ADDRESSES_ONLY };

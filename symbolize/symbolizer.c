@@ -55,6 +55,12 @@ static int send_message(int fd, uint32_t kind, const void *data, size_t len)
 	return err ? err : io_write_all(fd, data, len);
 }
 
+static void at_stage(const struct symbolizer_job *job, enum symbolize_stage stage)
+{
+	if (job->hook)
+		job->hook(job->hook_arg, job->attempt, stage);
+}
+
 /* What nobody named gets the reason; a line without a function is worth keeping. */
 static int finish_addresses(struct source_module *m, struct names *names)
 {
@@ -103,12 +109,16 @@ static int answer_module(const struct symbolizer_job *job, uint32_t index, struc
 	unsigned int i;
 	int err = send_message(fd, MSG_BEGIN, &index, sizeof(index));
 
+	at_stage(job, SYMBOLIZE_MODULE);
 	for (i = 0; !err && (src = symbolizer_source(m->mod, i)); i++)
 		if (!src->inlines_and_lines || !job->symbols_only[index])
 			err = src->resolve(m, names, job->inlines);
 	if (!err)
 		err = finish_addresses(m, names);
-	return err ? err : send_names(fd, m, names);
+	if (!err)
+		err = send_names(fd, m, names);
+	at_stage(job, SYMBOLIZE_NAMED);
+	return err;
 }
 
 /* A file wanted for a module; then DIR, NUL, NAME, NUL. */
@@ -148,6 +158,7 @@ static int scout_module(const struct symbolizer_job *job, uint32_t index, int fd
 	unsigned int i;
 	int err = send_message(fd, MSG_BEGIN, &index, sizeof(index));
 
+	at_stage(job, SYMBOLIZE_MODULE);
 	for (i = 0; !err && (src = symbolizer_source(m->mod, i)); i++)
 		if (src->scout)
 			err = src->scout(m, send_want, &s);
@@ -176,9 +187,9 @@ static uint64_t split_bytes(const struct split_files *s)
 }
 
 /*
- * Mapped files count against the address space too, so the limit is on top of the largest.
- * The default takes no more than 3/4 of what our control group leaves: out of memory there
- * would hit the program as well.
+ * Mapped files count against the address space too, so the limit is on top of the largest:
+ * their pages are the page cache's, which gives way. Of memory of its own the default takes no
+ * more than 3/4 of what our control group leaves: out of memory there would hit the program as well.
  */
 static uint64_t memory_limit(const struct symbolizer_job *job)
 {
@@ -196,7 +207,7 @@ static uint64_t memory_limit(const struct symbolizer_job *job)
 	left = cgroup_memory_left(CGROUP_SELF, CGROUP_ROOT) / 4 * 3;
 	if (left < MIN_MEMORY)
 		left = MIN_MEMORY;
-	return left < largest + DEFAULT_MEMORY ? left : largest + DEFAULT_MEMORY;
+	return largest + (left < DEFAULT_MEMORY ? left : DEFAULT_MEMORY);
 }
 
 /* Descriptors the child keeps. The profile's own are copied: they are read-only here. 0 or -errno. */
@@ -241,6 +252,7 @@ static int child_work(const struct symbolizer_job *job, struct names *names, int
 
 	if (!mods)
 		return -ENOMEM;
+	at_stage(job, SYMBOLIZE_FORKED);
 	err = close_in(job, mods, &fd);
 	if (err)
 		return err;
@@ -249,10 +261,7 @@ static int child_work(const struct symbolizer_job *job, struct names *names, int
 	err = sandbox_enter(&limits);
 	if (err)
 		return err;
-	if (job->fault)
-		abort();
-	while (job->hang)
-		__asm__ volatile("");
+	at_stage(job, SYMBOLIZE_SANDBOXED);
 	for (i = 0; i < job->n_modules && !err; i++)
 		if (!job->skip[i])
 			err = job->scout ? scout_module(job, i, fd) : answer_module(job, i, names, fd);

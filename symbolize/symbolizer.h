@@ -25,7 +25,9 @@ struct symbolizer_job {
 	bool inlines;
 	uint32_t deadline_ms;
 	uint64_t memory_bytes;
-	bool fault, hang; /* tests: crash or hang before the first module */
+	symbolize_hook hook; /* or NULL; see symbolize.h */
+	void *hook_arg;
+	uint32_t attempt; /* for the hook */
 };
 
 enum symbolizer_end {

@@ -92,6 +92,31 @@ static void the_root_of_a_namespace_is_a_group_too(void **state)
 	assert_true(cgroup_memory_left(self, root) == UINT64_MAX);
 }
 
+static void version_1_has_other_names_for_the_same(void **state)
+{
+	char path[64];
+
+	(void)state;
+	put("self", "5:cpu,memory:/box\n0::/nowhere\n");
+	put("memory.max", "max\n");
+	snprintf(path, sizeof(path), "%s/memory", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/memory/box", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	put("memory/memory.limit_in_bytes", "9223372036854771712\n");
+	put("memory/box/memory.limit_in_bytes", "9000\n");
+	put("memory/box/memory.usage_in_bytes", "7000\n");
+	put("memory/box/memory.stat", "inactive_file 5\ntotal_inactive_file 1000\n");
+	assert_int_equal(cgroup_memory_left(self, root), 3000);
+	put("self", "5:cpu,nomemory,memoryless:/box\n");
+	assert_true(cgroup_memory_left(self, root) == UINT64_MAX);
+	/* in a container the path is the host's, and what we see as the root is our group */
+	put("self", "5:memory:/docker/0123\n");
+	put("memory/memory.limit_in_bytes", "800\n");
+	put("memory/memory.usage_in_bytes", "500\n");
+	assert_int_equal(cgroup_memory_left(self, root), 300);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +124,7 @@ int main(void)
 		cmocka_unit_test(a_limit_leaves_what_is_not_used),
 		cmocka_unit_test(a_group_above_may_leave_less),
 		cmocka_unit_test(the_root_of_a_namespace_is_a_group_too),
+		cmocka_unit_test(version_1_has_other_names_for_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -70,11 +70,13 @@ static uint64_t address_of(const char *path, const char *symbol)
 	return addr;
 }
 
+static symbolize_hook hook;
+
 /* Frames of every byte of three functions as text, "function|file:line|start" each, one address a line. */
 static void names_of(const char *path, struct buf *out, uint32_t *deep)
 {
 	static const char *const functions[] = {"_ZN1a7counter5countEi", "_Z5otheri", "_Z8far_awayi"};
-	const struct symbolize_options opt = {.inlines = true, .debug_dirs = dirs};
+	const struct symbolize_options opt = {.inlines = true, .debug_dirs = dirs, .hook = hook};
 	const struct names_location *l;
 	struct symbolize_report report;
 	uint32_t module, f, i, k, locs[3][8];
@@ -241,6 +243,31 @@ static void without_the_dwo_files_functions_and_lines_remain(void **state)
 	buf_release(&rest);
 }
 
+static void crash_scout(void *unused, uint32_t attempt, enum symbolize_stage stage)
+{
+	(void)unused;
+	if (attempt == SYMBOLIZE_SCOUT && stage == SYMBOLIZE_MODULE)
+		abort();
+}
+
+static void when_the_scout_crashes_functions_and_lines_remain(void **state)
+{
+	struct buf rest;
+	uint32_t deep;
+	char path[128];
+
+	(void)state;
+	copy_base("scout");
+	snprintf(path, sizeof(path), "%s/scout/split", dir);
+	hook = crash_scout;
+	names_of(path, &rest, &deep);
+	hook = NULL;
+	assert_int_equal(deep, 0);
+	assert_non_null(strstr((char *)rest.data, "a::counter::count(int)|a.cc:"));
+	buf_release(&rest);
+	same_names("scout", &base);
+}
+
 /* Of an earlier build: the id of the unit in it is another. */
 static void a_dwo_file_of_another_build_is_not_taken(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
 			dwo_files_that_moved_are_found_beside_the_program_and_in_the_users_directory),
 		cmocka_unit_test(skeletons_in_a_separate_debug_file_lead_to_the_dwo_files_too),
 		cmocka_unit_test(without_the_dwo_files_functions_and_lines_remain),
+		cmocka_unit_test(when_the_scout_crashes_functions_and_lines_remain),
 		cmocka_unit_test(a_dwo_file_of_another_build_is_not_taken),
 		cmocka_unit_test(damaged_dwo_files_are_an_answer),
 		cmocka_unit_test(an_index_is_searched_by_its_hash_and_its_sizes_are_checked),

@@ -10,6 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/auxv.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -235,11 +238,51 @@ static void modules_without_contents_have_their_reasons(void **state)
 
 /* ---- when the symbolizer fails ---- */
 
-static void run_with_faults(uint32_t faults, uint32_t hangs, enum symbolize_mode mode, const char *why,
-			    int status)
+/* What happens at a stage in the first so many attempts. */
+struct fault {
+	void (*act)(void);
+	enum symbolize_stage stage;
+	uint32_t attempts;
+};
+
+static void at_stage(void *arg, uint32_t attempt, enum symbolize_stage stage)
+{
+	const struct fault *f = arg;
+
+	if (stage == f->stage && attempt < f->attempts)
+		f->act();
+}
+
+static void crash(void)
+{
+	abort();
+}
+
+static void be_killed(void)
+{
+	raise(SIGKILL);
+}
+
+static void stop(void)
+{
+	raise(SIGSTOP);
+}
+
+static void leave(void)
+{
+	_exit(0);
+}
+
+static void hang(void)
+{
+	for (;;)
+		__asm__ volatile("");
+}
+
+static void run_with_fault(struct fault f, enum symbolize_mode mode, const char *why, int status)
 {
 	const struct symbolize_options opt = {
-		.inlines = true, .attempt_fault = faults, .attempt_hang = hangs, .deadline_ms = 1500};
+		.inlines = true, .hook = at_stage, .hook_arg = &f, .deadline_ms = 1500};
 	struct run r;
 	uint32_t loc;
 
@@ -259,25 +302,106 @@ static void run_with_faults(uint32_t faults, uint32_t hangs, enum symbolize_mode
 static void a_crash_costs_lines_and_no_names(void **state)
 {
 	(void)state;
-	run_with_faults(1, 0, SYMBOLIZE_SYMBOLS_ONLY, "crashed (signal 6)", NAMES_SYMBOL);
+	run_with_fault((struct fault){crash, SYMBOLIZE_FORKED, 1}, SYMBOLIZE_SYMBOLS_ONLY,
+		       "crashed (signal 6)", NAMES_SYMBOL);
+	run_with_fault((struct fault){crash, SYMBOLIZE_SANDBOXED, 1}, SYMBOLIZE_SYMBOLS_ONLY,
+		       "crashed (signal 6)", NAMES_SYMBOL);
+	run_with_fault((struct fault){crash, SYMBOLIZE_MODULE, 1}, SYMBOLIZE_SYMBOLS_ONLY,
+		       "crashed (signal 6) at 'full'", NAMES_SYMBOL);
 }
 
 static void two_crashes_leave_addresses(void **state)
 {
 	(void)state;
-	run_with_faults(3, 0, SYMBOLIZE_ADDRESSES_ONLY, "crashed (signal 6)", NAMES_FAILED);
+	run_with_fault((struct fault){crash, SYMBOLIZE_FORKED, 2}, SYMBOLIZE_ADDRESSES_ONLY,
+		       "crashed (signal 6)", NAMES_FAILED);
+	run_with_fault((struct fault){crash, SYMBOLIZE_MODULE, 2}, SYMBOLIZE_ADDRESSES_ONLY,
+		       "crashed (signal 6) at 'full'", NAMES_FAILED);
+}
+
+static void being_killed_or_leaving_early_is_like_a_crash(void **state)
+{
+	static const enum symbolize_stage stages[] = {SYMBOLIZE_FORKED, SYMBOLIZE_SANDBOXED,
+						      SYMBOLIZE_MODULE};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		run_with_fault((struct fault){be_killed, stages[i], 1}, SYMBOLIZE_SYMBOLS_ONLY, "ended early",
+			       NAMES_SYMBOL);
+		run_with_fault((struct fault){leave, stages[i], 2}, SYMBOLIZE_ADDRESSES_ONLY, "ended early",
+			       NAMES_FAILED);
+	}
+}
+
+static void names_that_were_sent_before_an_end_are_kept(void **state)
+{
+	(void)state;
+	run_with_fault((struct fault){crash, SYMBOLIZE_NAMED, 4}, SYMBOLIZE_FULL,
+		       "crashed (signal 6) at 'full'", NAMES_DWARF);
+	run_with_fault((struct fault){stop, SYMBOLIZE_NAMED, 4}, SYMBOLIZE_FULL, "took longer than 1.5 s",
+		       NAMES_DWARF);
 }
 
 static void a_hang_costs_lines_and_no_names(void **state)
 {
 	(void)state;
-	run_with_faults(0, 1, SYMBOLIZE_SYMBOLS_ONLY, "took longer than 1.5 s", NAMES_SYMBOL);
+	run_with_fault((struct fault){hang, SYMBOLIZE_SANDBOXED, 1}, SYMBOLIZE_SYMBOLS_ONLY,
+		       "took longer than 1.5 s", NAMES_SYMBOL);
 }
 
 static void two_hangs_leave_addresses(void **state)
 {
 	(void)state;
-	run_with_faults(0, 3, SYMBOLIZE_ADDRESSES_ONLY, "took longer than 1.5 s", NAMES_TIMEOUT);
+	run_with_fault((struct fault){hang, SYMBOLIZE_MODULE, 2}, SYMBOLIZE_ADDRESSES_ONLY,
+		       "took longer than 1.5 s at 'full'", NAMES_TIMEOUT);
+}
+
+/* Nothing runs in a stopped process, not even its limit of CPU time. */
+static void a_stopped_symbolizer_is_a_hang(void **state)
+{
+	(void)state;
+	run_with_fault((struct fault){stop, SYMBOLIZE_FORKED, 1}, SYMBOLIZE_SYMBOLS_ONLY,
+		       "took longer than 1.5 s", NAMES_SYMBOL);
+	run_with_fault((struct fault){stop, SYMBOLIZE_MODULE, 2}, SYMBOLIZE_ADDRESSES_ONLY,
+		       "took longer than 1.5 s at 'full'", NAMES_TIMEOUT);
+}
+
+/* As a library would that was taken over; if anything is granted, the attempt fails, which the test sees. */
+static void reach_out(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/tmp/x"};
+	struct iovec iov = {&a, sizeof(a)};
+
+	if (open("/etc/passwd", O_RDONLY) >= 0 || open("/proc/self/mem", O_RDWR) >= 0 ||
+	    socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 || fork() >= 0 ||
+	    !kill(getppid(), 0) || process_vm_readv(getppid(), &iov, 1, &iov, 1, 0) >= 0 ||
+	    execl("/bin/true", "true", NULL) >= 0)
+		abort();
+}
+
+static void from_inside_no_file_socket_or_process_can_be_had(void **state)
+{
+	struct fault f = {reach_out, SYMBOLIZE_MODULE, 4};
+	const struct symbolize_options opt = {.inlines = true, .hook = at_stage, .hook_arg = &f};
+	struct run r;
+	uint32_t loc;
+
+	(void)state;
+	run_init(&r, full);
+	loc = fixture_location(&r.p, r.module, work_addr);
+	run(&r, &opt);
+	assert_string_equal(r.report.why, "");
+	assert_int_equal(r.report.mode, SYMBOLIZE_FULL);
+	assert_int_equal(status_of(&r, loc), NAMES_DWARF);
+	run_release(&r);
+	/* the test can tell: before the sandbox all of it is granted */
+	f.stage = SYMBOLIZE_FORKED;
+	run_init(&r, full);
+	fixture_location(&r.p, r.module, work_addr);
+	run(&r, &opt);
+	assert_non_null(strstr(r.report.why, "crashed (signal 6)"));
+	run_release(&r);
 }
 
 static void too_little_memory_costs_names_not_the_profile(void **state)
@@ -488,8 +612,12 @@ int main(void)
 		cmocka_unit_test(modules_without_contents_have_their_reasons),
 		cmocka_unit_test(a_crash_costs_lines_and_no_names),
 		cmocka_unit_test(two_crashes_leave_addresses),
+		cmocka_unit_test(being_killed_or_leaving_early_is_like_a_crash),
+		cmocka_unit_test(names_that_were_sent_before_an_end_are_kept),
 		cmocka_unit_test(a_hang_costs_lines_and_no_names),
 		cmocka_unit_test(two_hangs_leave_addresses),
+		cmocka_unit_test(a_stopped_symbolizer_is_a_hang),
+		cmocka_unit_test(from_inside_no_file_socket_or_process_can_be_had),
 		cmocka_unit_test(too_little_memory_costs_names_not_the_profile),
 		cmocka_unit_test(no_process_is_left_behind),
 		cmocka_unit_test(a_file_cut_anywhere_is_an_answer),

@@ -80,13 +80,20 @@ struct answer {
 	char function[2][64], other[64];
 };
 
+static void crash_first(void *unused, uint32_t attempt, enum symbolize_stage stage)
+{
+	(void)unused;
+	if (!attempt && stage == SYMBOLIZE_MODULE)
+		abort();
+}
+
 /* Of vfs_read, and the function of the address right before it. */
 static void ask(struct answer *a, bool symbols_only)
 {
 	struct profile_module m = {.kind = MODULE_KERNEL, .reason = MODULE_NO_CONTENTS, .fd = -1};
 	const char *paths[] = {dir};
 	const struct symbolize_options opt = {
-		.inlines = true, .debug_dirs = {paths, 1}, .attempt_fault = symbols_only};
+		.inlines = true, .debug_dirs = {paths, 1}, .hook = symbols_only ? crash_first : NULL};
 	struct symbolize_report report;
 	uint32_t mapping, loc, other, i;
 	struct profile p;
