@@ -27,8 +27,9 @@ enum symbolize_stage {
 	SYMBOLIZE_NAMED,     /* has sent a module's names */
 };
 
-#define SYMBOLIZE_SCOUT UINT32_MAX /* instead of an attempt's number: it only looks which files are needed   \
-				    */
+#define SYMBOLIZE_SCOUT                                                                                      \
+	UINT32_MAX /* instead of an attempt's number: it only looks which files are needed                   \
+		    */
 
 typedef void (*symbolize_hook)(void *arg, uint32_t attempt, enum symbolize_stage stage);
 

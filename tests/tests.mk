@@ -71,6 +71,11 @@ check-sanitize:
 .PHONY: sanitize-bins
 sanitize-bins: $(UNIT_BINS) $(REPLAY_BINS)
 
+# As root: 600 MB of debug information in a control group of 300 MB.
+.PHONY: check-huge
+check-huge: $(BUILD)/tests/unit/test_symbolize_memory
+	DDPROF_TEST_HUGE_MB=600 $(BUILD)/tests/unit/test_symbolize_memory
+
 # Fuzzers: clang's libFuzzer over the library, and the same entry points with a
 # plain main() that replays files.
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRCS) $(HEADERS)
@@ -119,5 +124,6 @@ help:
 	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
+	@echo "make check-huge    a debug file of 600 MB in a control group of 300 MB (as root)"
 	@echo "make check-sanitize check-layers check-headers check-format completions format"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
