@@ -124,6 +124,6 @@ help:
 	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
-	@echo "make check-huge    a debug file of 600 MB in a control group of 300 MB (as root)"
+	@echo "make check-huge a debug file of 600 MB in a control group of 300 MB (as root)"
 	@echo "make check-sanitize check-layers check-headers check-format completions format"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
