@@ -16,7 +16,7 @@ VERSION := 0.1.0
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef $(WERROR)
 CPPFLAGS_ALL := -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DDDPROF_VERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(OPT) -fno-common -fstack-protector-strong $(WARN) $(CFLAGS)
-LIBS := -ldw -lelf -lz -llzma -liberty
+LIBS := -ldw -lelf -lz -llzma -liberty -ldl
 
 LAYERS := base collect symbolize export cli
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)

@@ -193,7 +193,9 @@ static bool plausible(const struct exporter_reply *r)
 	    !memchr(r->path, 0, sizeof(r->path)) || !memchr(r->base, 0, sizeof(r->base)) ||
 	    !memchr(res->why, 0, sizeof(res->why)) || !memchr(res->path, 0, sizeof(res->path)) ||
 	    !memchr(res->symbolize.why, 0, sizeof(res->symbolize.why)) ||
-	    !memchr(res->symbolize.fetched, 0, sizeof(res->symbolize.fetched)))
+	    !memchr(res->symbolize.fetched, 0, sizeof(res->symbolize.fetched)) ||
+	    !memchr(res->upload.result.why, 0, sizeof(res->upload.result.why)) ||
+	    res->upload.result.end > UPLOAD_GAVE_UP)
 		return false;
 	for (i = 0; i < res->n_top; i++)
 		if (!memchr(res->top[i].name, 0, sizeof(res->top[i].name)))
@@ -299,6 +301,12 @@ void exporter_abandon(struct exporter *e)
 {
 	e->pid = -1;
 	exporter_free(e);
+}
+
+void exporter_hurry(const struct exporter *e)
+{
+	if (e->pid > 0)
+		kill(e->pid, SIGUSR1);
 }
 
 void exporter_free(struct exporter *e)

@@ -4,7 +4,7 @@
  *
  * The collector forks it and goes on sampling. It closes every perf
  * descriptor first, puts /dev/null on 0-2 where they are not needed, has
- * the profile symbolized, encodes, writes, and sends back over a pipe one
+ * the profile symbolized, encodes, writes, uploads, and sends back over a pipe one
  * result with the names it found, so that the next window does not pay again.
  */
 #ifndef EXPORT_EXPORTER_H
@@ -15,6 +15,7 @@
 #include "export/kept.h"
 #include "export/sink.h"
 #include "export/tags.h"
+#include "export/upload_work.h"
 #include "symbolize/names.h"
 #include "symbolize/symbolize.h"
 
@@ -34,6 +35,7 @@ struct export_job {
 	uint32_t n_comments;
 	struct symbolize_options symbolize;
 	enum functions_names show_names; /* in the result's top functions; the file has them in full */
+	const struct upload_job *upload; /* NULL: to the sink only */
 	const int *close_fds;            /* perf and other descriptors to close in the child first */
 	uint32_t n_close_fds;
 	bool awaited;     /* the program has ended and somebody waits: no lowered priority */
@@ -53,6 +55,7 @@ struct export_result {
 	uint32_t n_top;
 	uint64_t unnamed_value; /* default type's value in stacks whose leaf has no function name */
 	struct symbolize_report symbolize;
+	struct upload_report upload;
 	uint64_t cpu_ns, peak_rss_kb, wall_ns; /* of the exporter itself */
 };
 
@@ -68,7 +71,8 @@ void exporter_reserve(void);
 /*
  * Fork and start. *@out is then polled by exporter_fd() (readable: call
  * exporter_read()). -EAGAIN/-ENOMEM when fork is refused: then the job is done
- * in this process with addresses only, blocking, and the result is at hand.
+ * in this process with addresses only, blocking, and the result is at hand;
+ * nothing is uploaded then, as the network could block for long.
  */
 int exporter_start(struct exporter **out, const struct export_job *job);
 int exporter_fd(const struct exporter *e);
@@ -82,6 +86,9 @@ int exporter_read(struct exporter *e, struct export_result *result);
 
 /* Let it finish by itself, unheard and to be reaped by init: its file will be there, its names are lost. */
 void exporter_abandon(struct exporter *e);
+
+/* Somebody waits for it: what is being uploaded gets one more attempt, of a second or so. */
+void exporter_hurry(const struct exporter *e);
 
 /* Kill it if it still runs, reap, free. NULL is fine. */
 void exporter_free(struct exporter *e);

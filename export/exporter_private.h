@@ -35,6 +35,13 @@ struct exporter_leftover {
 void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result,
 		   struct exporter_leftover *left);
 
+/*
+ * Job's profile and all its comments, @more (NULL: none) the last, into @raw and
+ * compressed into @packed. 0 or -errno.
+ */
+int exporter_encode(const struct export_job *job, const struct symbolize_report *symbols, const char *more,
+		    struct buf *raw, struct buf *packed);
+
 /* The forked child: never returns. @fd is the pipe's end to write to, above 2. */
 _Noreturn void exporter_child(const struct export_job *job, int fd);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exporter_work.c - a profile symbolized, encoded, written, and summed up.
+ * exporter_work.c - a profile symbolized, encoded, written, summed up, and uploaded.
  *
  * The summary's functions come from reading back the very bytes that were
  * written: what is printed is what any reader of the file will see.
@@ -11,7 +11,7 @@
 #include "export/comments.h"
 #include "export/functions.h"
 #include "export/pprof.h"
-#include "export/text.h"
+#include "export/upload_work.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +23,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define GZIP_LEVEL 6
-#define NICE       10 /* behind what is being profiled, but done soon on a busy machine too */
+#define EXPORT_COMMENTS_MAX 64
+#define GZIP_LEVEL          6
+#define NICE                10 /* behind what is being profiled, but done soon on a busy machine too */
 
 /* ---- encoding and writing ---- */
 
@@ -49,34 +50,51 @@ static int write_window(const struct export_job *job, struct export_result *resu
 	return err;
 }
 
-static void encode_and_write(const struct export_job *job, struct export_result *result, struct buf *raw,
-			     struct exporter_leftover *left)
+int exporter_encode(const struct export_job *job, const struct symbolize_report *symbols, const char *more,
+		    struct buf *raw, struct buf *packed)
 {
-	const struct profile *p = job->profile;
+	const char *extra[EXPORT_COMMENTS_MAX + 1];
+	uint32_t n = job->n_comments < EXPORT_COMMENTS_MAX ? job->n_comments : EXPORT_COMMENTS_MAX;
 	struct comments comments;
-	struct buf packed;
 	int err;
 
-	buf_init(&packed, PPROF_MAX_RAW);
-	err = comments_build(&comments, p, job->names, job->tags, &result->symbolize, job->comments,
-			     job->n_comments);
+	if (n)
+		memcpy(extra, job->comments, n * sizeof(*extra));
+	if (more)
+		extra[n++] = more;
+	err = comments_build(&comments, job->profile, job->names, job->tags, symbols, extra, n);
 	if (!err)
-		err = pprof_write(p, job->names, (const char *const *)comments.lines, comments.n, raw);
+		err = pprof_write(job->profile, job->names, (const char *const *)comments.lines, comments.n,
+				  raw);
 	if (!err)
-		err = pprof_gzip(raw, GZIP_LEVEL, &packed);
+		err = pprof_gzip(raw, GZIP_LEVEL, packed);
+	comments_release(&comments);
+	return err;
+}
+
+static void encode_and_write(const struct export_job *job, struct export_result *result, struct buf *raw,
+			     struct buf *packed, struct exporter_leftover *left)
+{
+	struct profile plain = *job->profile;
+	struct export_job file = *job;
+	int err;
+
+	if (job->upload && !job->upload->times_in_file && job->sink->kind != SINK_NONE) {
+		plain.n_events = plain.max_events = 0;
+		file.profile = &plain;
+	}
+	err = exporter_encode(&file, &result->symbolize, NULL, raw, packed);
+
 	if (err) {
 		set_why(result, err, "cannot encode the profile");
-		goto done;
+		return;
 	}
-	err = write_window(job, result, &packed, left);
+	err = write_window(job, result, packed, left);
 	result->status = err;
 	if (err)
-		goto done;
-	result->bytes = packed.len;
+		return;
+	result->bytes = packed->len;
 	snprintf(result->path, sizeof(result->path), "%s", job->sink->path);
-done:
-	comments_release(&comments);
-	buf_release(&packed);
 }
 
 /* ---- summary ---- */
@@ -149,12 +167,18 @@ static uint64_t cpu_ns(const struct rusage *ru)
 	       ((uint64_t)ru->ru_utime.tv_usec + (uint64_t)ru->ru_stime.tv_usec) * 1000u;
 }
 
+static void cannot_upload(const char *why, struct upload_result *result)
+{
+	*result = (struct upload_result){.end = UPLOAD_GAVE_UP};
+	snprintf(result->why, sizeof(result->why), "%s", why);
+}
+
 void exporter_work(const struct export_job *job, const char *why_addresses, struct export_result *result,
 		   struct exporter_leftover *left)
 {
 	uint64_t begin = io_clock_ns(CLOCK_MONOTONIC);
 	struct rusage before = {0}, after = {0};
-	struct buf raw;
+	struct buf raw, packed;
 	int err = 0;
 
 	memset(result, 0, sizeof(*result));
@@ -170,12 +194,18 @@ void exporter_work(const struct export_job *job, const char *why_addresses, stru
 		snprintf(result->symbolize.why, sizeof(result->symbolize.why), "%s", strerror(-err));
 	}
 	buf_init(&raw, PPROF_MAX_RAW);
+	buf_init(&packed, PPROF_MAX_RAW);
 	left->kept_written = 0;
 	buf_init(&left->unwritten, KEPT_MAX_BYTES);
-	encode_and_write(job, result, &raw, left);
+	encode_and_write(job, result, &raw, &packed, left);
 	if (raw.len)
 		sum_up(result, &raw, job->show_names);
 	buf_release(&raw);
+	if (job->upload && !why_addresses)
+		upload_window(job, &result->symbolize, &packed, begin, &result->upload);
+	else if (job->upload)
+		cannot_upload(why_addresses, &result->upload.result);
+	buf_release(&packed);
 	getrusage(RUSAGE_SELF, &after);
 	result->cpu_ns = cpu_ns(&after) - cpu_ns(&before);
 	result->peak_rss_kb = (uint64_t)after.ru_maxrss;
@@ -189,7 +219,13 @@ void exporter_work(const struct export_job *job, const char *why_addresses, stru
  * manager sends to the whole group is not for us, the collector ends us with
  * SIGKILL. A closed pipe or a file size limit shall be an error of write(2).
  */
-static void settle_signals(void)
+static void on_hurry(int sig)
+{
+	(void)sig;
+	upload_hurry();
+}
+
+static void settle_signals(bool uploads)
 {
 	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ,
 				      SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGUSR1, SIGUSR2};
@@ -203,6 +239,9 @@ static void settle_signals(void)
 	sa.sa_handler = SIG_IGN;
 	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		sigaction(ignored[i], &sa, NULL);
+	sa.sa_handler = on_hurry; /* without SA_RESTART: pauses end */
+	if (uploads)
+		sigaction(SIGUSR1, &sa, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -263,8 +302,10 @@ _Noreturn void exporter_child(const struct export_job *job, int fd)
 	struct buf names;
 
 	settle_descriptors(job, fd);
-	settle_signals();
+	settle_signals(job->upload != NULL);
 	settle_priority(job->awaited);
+	if (job->upload)
+		secrets_keep_from_children(job->upload->secrets);
 	buf_init(&names, EXPORTER_MAX_REPLY - sizeof(reply));
 	names_retry(job->names, job->profile->n_locations);
 	ids = pending_locations(job, &n_ids);

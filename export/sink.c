@@ -188,6 +188,8 @@ int sink_write(struct sink *s, uint64_t seq, const uint8_t *data, size_t len, ch
 	unsigned tries;
 	int err;
 
+	if (s->kind == SINK_NONE)
+		return 0;
 	if (s->kind == SINK_STDOUT)
 		return write_stdout(s, data, len, why, why_len);
 	err = s->numbered ? set_path(s, seq, 1) : 0;
@@ -212,6 +214,11 @@ void sink_sweep(struct sink *s)
 {
 	if (s->kind == SINK_FILE && s->dirfd >= 0)
 		unlinkat(s->dirfd, s->temp, 0);
+}
+
+void sink_nowhere(struct sink *s)
+{
+	*s = (struct sink){.kind = SINK_NONE, .dirfd = -1};
 }
 
 void sink_close(struct sink *s)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum sink_kind { SINK_FILE, SINK_STDOUT };
+enum sink_kind { SINK_FILE, SINK_STDOUT, SINK_NONE /* written nowhere: uploads only */ };
 
 struct sink {
 	enum sink_kind kind;
@@ -47,6 +47,9 @@ struct sink_name {           /* for the default name */
  */
 int sink_open(struct sink *s, const char *output, const struct sink_name *name, bool numbered, uint32_t keep,
 	      bool *moved, char *why, size_t why_len);
+
+/* A sink that takes everything and writes nothing. */
+void sink_nowhere(struct sink *s);
 
 /*
  * Write @data as the file for window @seq: a temporary file of mode 0600

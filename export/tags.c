@@ -2,6 +2,8 @@
 /* tags.c - see tags.h. */
 #include "export/tags.h"
 
+#include "export/secrets.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +105,9 @@ static int parse_one(struct tags *t, char *tag, void (*bad)(const char *tag, voi
 	char *colon = strchr(tag, ':');
 	int err = -EINVAL;
 
+	/* '@' is in no tag; what is before it would be in the message */
+	if (strstr(tag, "://"))
+		(void)secrets_take_user(NULL, tag);
 	if (colon) {
 		*colon = '\0';
 		err = tags_set(t, tag, colon + 1);

@@ -32,7 +32,7 @@ bool tags_valid(const char *key, const char *value);
 
 /*
  * Parse a DD_TAGS-style list: if there is a comma split on commas, else on
- * spaces; trim; the key ends at the first ':'. Each bad one is reported
+ * spaces; trim; the key ends at the first ':'; the user part of a URL is taken out. Each bad one is reported
  * through @bad (may be NULL) and skipped. Returns how many were set, or -ENOMEM.
  */
 int tags_parse(struct tags *t, const char *list, void (*bad)(const char *tag, void *arg), void *arg);
