@@ -238,6 +238,8 @@ _Noreturn void capture_process(struct session *s, int ready_fd, int news_fd)
 			"'%s' (pid %d) is profiled in place; the profiler's messages go to the system log, "
 			"unless standard error is a file",
 			s->program, (int)s->pid);
+	if (!err && s->detached)
+		session_announce(s);
 	if (ready_fd >= 0) {
 		(void)io_write_all(ready_fd, "", 1);
 		close(ready_fd);

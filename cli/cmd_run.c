@@ -179,7 +179,7 @@ int cmd_run(struct options *opt, struct launch *l)
 		session_release(&s);
 		return EXIT_REFUSED;
 	}
-	if (!inplace_wanted(opt, false, getenv))
+	if (!inplace_wanted(opt, s.dest.upload, getenv))
 		return run_wrapped(&s, l);
 	err = cannot_run(&s, inplace_run(&s, l));
 	session_release(&s);

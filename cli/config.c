@@ -22,6 +22,8 @@ static int take(struct options *o, const struct option_def *d, const char *varia
 	as_variable.name = NULL;
 	as_variable.env[0] = variable;
 	err = option_store(o, &as_variable, value, why, sizeof(why));
+	if (err == 0 && d->set)
+		*((bool *)((char *)o + d->set)) = true;
 	if (err == -EINVAL) {
 		options_warn(o, "%s: %s; ignored", variable, why);
 		err = 0;

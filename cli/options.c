@@ -8,6 +8,7 @@
  */
 #include "cli/options.h"
 #include "cli/nearest.h"
+#include "export/upload.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -21,6 +22,9 @@ void options_init(struct options *o, enum command_id command)
 	o->command = command;
 	o->enabled = true;
 	o->inlines = true;
+	o->do_export = true;
+	o->git = true;
+	o->upload_timeout_ns = UPLOAD_TIMEOUT_MS * UINT64_C(1000000);
 	o->frequency = OPTIONS_FREQUENCY;
 	o->window_ns = OPTIONS_WINDOW_NS;
 	o->keep = OPTIONS_KEEP;
@@ -42,6 +46,10 @@ void options_release(struct options *o)
 	o->debug_dirs = NULL;
 	o->n_debug_dirs = 0;
 	tags_release(&o->tags);
+	free(o->agent_url);
+	o->agent_url = NULL;
+	secrets_free(o->secrets);
+	o->secrets = NULL;
 	buf_release(&o->warnings);
 	buf_release(&o->not_built);
 }
@@ -190,8 +198,26 @@ static void note_not_built(struct options *o, const struct option_def *d)
 		(void)buf_printf(&o->not_built, "%s%s", o->not_built.len ? ", " : "", name);
 }
 
+/* What of @value, a part of argv, nobody else shall read: /proc/PID/cmdline shows argv. */
+static void hide(const struct option_def *d, char *value)
+{
+	size_t len, left;
+
+	if (d->type == OPTION_KEY) {
+		secrets_blot(value);
+	} else if (d->type == OPTION_URL) {
+		len = strlen(value);
+		(void)secrets_take_user(NULL, value);
+		left = strlen(value);
+		if (strchr(value, '@'))
+			secrets_blot(value);
+		if (left < len)
+			memset(value + left, 0, len - left);
+	}
+}
+
 /* @value is NULL for options that take none. */
-static int apply(struct options *o, const struct option_def *d, const char *value, char *why)
+static int apply(struct options *o, const struct option_def *d, char *value, char *why)
 {
 	char detail[OPTIONS_ERROR_MAX - 64];
 	int err;
@@ -203,10 +229,13 @@ static int apply(struct options *o, const struct option_def *d, const char *valu
 	if (d->status == OPTION_NOT_BUILT)
 		note_not_built(o, d);
 	err = option_store(o, d, value, detail, sizeof(detail));
+	hide(d, value);
 	if (err == -EINVAL)
 		snprintf(why, OPTIONS_ERROR_MAX, "--%s: %s", d->name, detail);
-	else if (err == 0 && d->given)
+	if (err == 0 && d->given)
 		*((bool *)((char *)o + d->given)) = true;
+	if (err == 0 && d->set)
+		*((bool *)((char *)o + d->set)) = true;
 	return err;
 }
 
@@ -219,7 +248,7 @@ static int needs_argument(const struct option_def *d, char *why)
 /* argv[*i] is "--name" or "--name=value"; *i is left on the last word used. */
 static int parse_long(struct options *o, int argc, char **argv, int *i, char *why)
 {
-	const char *name = argv[*i] + 2, *value = strchr(name, '=');
+	char *name = argv[*i] + 2, *value = strchr(name, '=');
 	size_t len = value ? (size_t)(value - name) : strlen(name);
 	const struct option_def *d = option_by_name(o->command, name, len);
 
@@ -239,7 +268,7 @@ static int parse_long(struct options *o, int argc, char **argv, int *i, char *wh
 /* argv[*i] is "-x", "-xyz", "-F99" or "-F 99"; *i is left on the last word used. */
 static int parse_short(struct options *o, int argc, char **argv, int *i, char *why)
 {
-	const char *s = argv[*i] + 1;
+	char *s = argv[*i] + 1;
 	int err = 0;
 
 	for (; *s && err == 0; s++) {

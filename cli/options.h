@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "export/functions.h"
+#include "export/secrets.h"
 #include "export/tags.h"
 
 #include <stdbool.h>
@@ -34,7 +35,10 @@
 
 /*
  * Plain data. Strings are borrowed from argv and the environment, and live as
- * long as those do; pids, tags and warnings are owned.
+ * long as those do; pids, tags, the Agent's URL, secrets and warnings are owned.
+ *
+ * Secrets given on the command line are taken out of argv, which others can
+ * read as /proc/PID/cmdline.
  */
 struct options {
 	enum command_id command;
@@ -46,7 +50,8 @@ struct options {
 	uint32_t n_pids;
 	bool follow;  /* go on with descendants that outlive the program */
 	bool enabled; /* DD_PROFILING_ENABLED; false: run the program untouched */
-	bool global;  /* asked for, not built yet: only to explain itself */
+	bool enabled_given;
+	bool global; /* asked for, not built yet: only to explain itself */
 
 	/* how */
 	uint32_t frequency;            /* Hz */
@@ -74,6 +79,20 @@ struct options {
 	struct tags tags; /* the environment's, then --tags over them */
 
 	enum functions_names names; /* in tables; profiles have them in full */
+	/* uploading: destination.h */
+	bool upload, no_upload;
+	bool do_export;  /* false: as no_upload */
+	char *agent_url; /* without its user part, which is in secrets; owned; NULL: not set */
+	const char *agent_host;
+	uint32_t agent_port;                                      /* 0: not set */
+	bool agent_url_given, agent_host_given, agent_port_given; /* as options, not as variables */
+	bool agentless;
+	const char *site;
+	struct secrets *secrets; /* owned; NULL: none given */
+	uint64_t upload_timeout_ns;
+	const char *runtime_id, *copy_prefix, *hostname, *external_env; /* each NULL when not set */
+	bool git;                                                       /* look for git tags */
+	const char *git_commit, *git_url;
 
 	/* talking */
 	bool quiet; /* no summary, no progress */
@@ -106,6 +125,10 @@ enum option_type {
 	OPTION_TAGS,    /* merged into struct tags */
 	OPTION_PIDS,    /* N[,N...], added to pids */
 	OPTION_DIRS,    /* a directory, added to debug_dirs */
+	OPTION_URL,     /* an Agent's address; its user part goes to the secrets */
+	OPTION_HOST,    /* the name or address of one */
+	OPTION_KEY,     /* an API key, to the secrets */
+	OPTION_UUID,    /* a string of that shape */
 	OPTION_DEBUG,   /* a boolean that, when true, sets an enum log_level to debug */
 	OPTION_NOTHING, /* parsed and forgotten */
 };
@@ -139,6 +162,7 @@ struct option_def {
 	const struct option_choice *choices;
 	size_t offset; /* into struct options */
 	size_t given;  /* offset of a bool to set when the option (not the variable) is used; 0: none */
+	size_t set;    /* likewise, when either gave a usable value */
 	bool files;    /* completions offer file names */
 };
 

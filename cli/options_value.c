@@ -8,6 +8,8 @@
  */
 #include "cli/options.h"
 
+#include "export/upload_target.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -189,6 +191,83 @@ static int store_output(struct options *o, const char *text, char *why, size_t w
 	return 0;
 }
 
+/* Made when the first secret comes. */
+static struct secrets *secrets_of(struct options *o)
+{
+	if (!o->secrets)
+		o->secrets = secrets_new();
+	return o->secrets;
+}
+
+static int store_url(struct options *o, const char *text, char *why, size_t why_len)
+{
+	struct secrets *s = secrets_of(o), was;
+	char *url = strdup(text), reason[OPTIONS_ERROR_MAX / 2] = "";
+	struct upload_target t;
+	int err;
+
+	if (!url || !s) {
+		free(url);
+		return -ENOMEM;
+	}
+	was = *s;
+	err = secrets_take_user(s, url);
+	if (err)
+		snprintf(reason, sizeof(reason), "its user part is too long");
+	else
+		err = upload_target_url(&t, url, reason, sizeof(reason));
+	if (!err) {
+		free(o->agent_url);
+		o->agent_url = url;
+	} else {
+		*s = was;
+		/* an '@' that is left stands behind a part of a password */
+		refuse(why, why_len, strchr(url, '@') ? "***" : url, "the address of an Agent: ");
+		snprintf(why + strlen(why), why_len - strlen(why), "%s", reason);
+		free(url);
+		err = -EINVAL;
+	}
+	explicit_bzero(&was, sizeof(was));
+	return err;
+}
+
+static int store_host(struct options *o, const char *text, char *why, size_t why_len)
+{
+	struct upload_target t;
+
+	if (upload_target_host(&t, text, 0, why, why_len))
+		return refuse(why, why_len, text, "the name or address of a host");
+	o->agent_host = text;
+	return 0;
+}
+
+/* The text is never shown: even a wrong one may be most of a right one. */
+static int store_key(struct options *o, const char *text, char *why, size_t why_len)
+{
+	struct secrets *s = secrets_of(o);
+	int err = s ? secrets_set_key(s, text) : -ENOMEM;
+
+	if (err == -EINVAL)
+		snprintf(why, why_len, "an API key is letters and digits, up to %d of them", SECRETS_KEY_MAX);
+	return err;
+}
+
+static int store_uuid(void *field, const char *text, char *why, size_t why_len)
+{
+	size_t i;
+
+	for (i = 0; text[i] && i < 37; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-'
+							    : !strchr("0123456789abcdef", text[i]))
+			break;
+	if (i != 36 || text[i])
+		return refuse(why, why_len, text,
+			      "a UUID in lowercase, such as "
+			      "01234567-89ab-4cde-8f01-23456789abcd");
+	*(const char **)field = text;
+	return 0;
+}
+
 /*
  * Scripts pass -S "$NAME" with the variable empty: that means not set. A name
  * that no receiver accepts is left out, never sent half and never fatal.
@@ -317,6 +396,14 @@ int option_store(struct options *o, const struct option_def *d, const char *text
 		return 0;
 	case OPTION_TAGS:
 		return tags_parse(&o->tags, text, warn_bad_tag, &bad) == -ENOMEM ? -ENOMEM : 0;
+	case OPTION_URL:
+		return store_url(o, text, why, why_len);
+	case OPTION_HOST:
+		return store_host(o, text, why, why_len);
+	case OPTION_KEY:
+		return store_key(o, text, why, why_len);
+	case OPTION_UUID:
+		return store_uuid(field, text, why, why_len);
 	case OPTION_PIDS:
 		return store_pids(o, d, text, why, why_len);
 	case OPTION_DIRS:

@@ -23,6 +23,7 @@
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define EXIT_TIMEOUT_TERMINAL_NS UINT64_C(30000000000) /* somebody is there who can interrupt */
 #define UNHURRIED_NS             UINT64_C(30000000000)
+#define RESULT_NS                UINT64_C(500000000)
 #define SETTLE_NS                1000000u /* between looks whether a window's records are complete */
 #define DEBUGINFOD_MS            10000    /* per window, and at most half of what symbolizing has */
 #define MS_NS                    UINT64_C(1000000)
@@ -69,6 +70,9 @@ int session_init(struct session *s, const struct options *opt, struct launch *la
 		err = tags_set(&s->tags, "version", opt->version);
 	if (err == -EINVAL || err == -E2BIG)
 		err = 0; /* options.c has already warned about what is no tag */
+	if (!err)
+		err = destination_init(&s->dest, opt, s->program);
+	sink_nowhere(&s->nowhere);
 	s->progress = !opt->quiet && isatty(STDERR_FILENO);
 	return err;
 }
@@ -80,6 +84,7 @@ void session_release(struct session *s)
 	names_release(&s->names);
 	kept_release(&s->kept);
 	tags_release(&s->tags);
+	destination_release(&s->dest);
 	if (s->sink_open)
 		sink_close(&s->sink);
 }
@@ -113,6 +118,11 @@ int session_open_sink(struct session *s, pid_t pid)
 
 	if (s->sink_open)
 		return 0;
+	if (!s->dest.file) {
+		sink_nowhere(&s->sink);
+		s->sink_open = true;
+		return 0;
+	}
 	if (s->state && numbered && s->state->name_time_ns)
 		name.time_ns = s->state->name_time_ns; /* the same series of files */
 	err = sink_open(&s->sink, output, &name, numbered, s->opt->keep, &moved, why, sizeof(why));
@@ -145,7 +155,14 @@ bool session_timeline(const struct session *s)
 {
 	if (s->opt->timeline_given)
 		return s->opt->timeline;
-	return s->opt->timeline_variable == TIMELINE_ON;
+	return s->opt->timeline_variable == TIMELINE_ON ||
+	       (s->opt->timeline_variable == TIMELINE_BY_DESTINATION && s->dest.upload);
+}
+
+void session_announce(const struct session *s)
+{
+	if (!s->state || !s->state->restarts)
+		destination_announce(&s->dest, s->opt, s->sink.kind == SINK_FILE ? s->sink.path : NULL);
 }
 
 void session_start(struct session *s)
@@ -156,6 +173,14 @@ void session_start(struct session *s)
 	s->window_end_ns = now + s->opt->window_ns;
 	if (s->opt->duration_ns)
 		s->end_ns = now + s->opt->duration_ns;
+	if (!s->collector)
+		return;
+	if (s->opt->n_pids)
+		(void)destination_target(&s->dest, s->opt, s->opt->pids, s->opt->n_pids, true, &s->tags);
+	else
+		(void)destination_target(&s->dest, s->opt, &s->pid, 1, false, &s->tags);
+	if (!s->detached)
+		session_announce(s);
 }
 
 /* ---- exporting ---- */
@@ -172,6 +197,7 @@ static void give_up_exporter(struct session *s, const char *why)
 {
 	exporter_free(s->exporter);
 	s->exporter = NULL;
+	destination_lost(&s->dest);
 	not_written(s, -ETIMEDOUT, why);
 }
 
@@ -194,16 +220,36 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	return n;
 }
 
+/* A file that is written anew at each window's end is of all windows. */
+static bool keeps_whole_run(const struct session *s)
+{
+	return s->sink.kind == SINK_STDOUT || (s->sink.kind == SINK_FILE && !s->sink.numbered);
+}
+
+/* An upload must be over when the next window ends, or the next would wait for it. */
+static uint32_t upload_deadline_ms(const struct session *s)
+{
+	uint64_t now = io_clock_ns(CLOCK_MONOTONIC), ms = s->opt->window_ns / MS_NS / 10 * 9;
+
+	/* with a little time left for its result to come back */
+	if (s->last_window)
+		ms = s->finish_by_ns > now + RESULT_NS ? (s->finish_by_ns - now - RESULT_NS) / MS_NS : 1;
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 /* @deadline_ms is for symbolizing, 0: the default. */
 static int export_window(struct session *s, uint32_t deadline_ms)
 {
 	char lines[COMMENTS_MAX][160];
 	const char *comments[COMMENTS_MAX];
-	const struct profile *p = collector_window(s->collector);
+	struct profile *p = collector_window(s->collector);
+	bool whole_run = keeps_whole_run(s),
+	     kernel = !strcmp(ladder_mode(collector_ladder(s->collector)), "user+kernel");
 	struct export_job job = {
 		.profile = p,
 		.names = &s->names,
-		.sink = &s->sink,
+		.sink = s->sink.kind == SINK_STDOUT && !s->last_window ? &s->nowhere : &s->sink,
 		.kept = &s->kept,
 		.tags = &s->tags,
 		.comments = comments,
@@ -220,21 +266,27 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 	};
 	int err;
 
+	job.upload = destination_job(&s->dest, s->opt, whole_run, kernel, upload_deadline_ms(s),
+				     s->finishing && !s->detached);
 	s->quality = p->quality;
 	s->duration_ns = p->duration_ns;
 	job.close_fds = collector_fds(s->collector, &job.n_close_fds);
 	s->export_started_ns = io_clock_ns(CLOCK_MONOTONIC);
-	if (s->state && !s->sink.numbered)
+	if (s->state && s->sink.kind == SINK_FILE && !s->sink.numbered)
 		s->state->one_file = true;
 	err = exporter_start(&s->exporter, &job);
-	if (err)
+	if (err) {
+		destination_lost(&s->dest);
 		not_written(s, err, strerror(-err));
+	} else {
+		destination_exported(&s->dest, s->opt, p, whole_run);
+	}
 	return err;
 }
 
 static void next_seq(struct session *s)
 {
-	collector_next(s->collector, !s->sink.numbered);
+	collector_next(s->collector, keeps_whole_run(s));
 	if (s->state)
 		s->state->next_seq = collector_window_seq(s->collector);
 }
@@ -250,7 +302,7 @@ static void next_window(struct session *s, uint64_t now)
 	if (s->exporter)
 		return;
 	/* Standard output takes one profile, the last. */
-	if (s->sink.kind != SINK_STDOUT) {
+	if (s->sink.kind != SINK_STDOUT || s->dest.upload) {
 		if (!collector_marked(s->collector))
 			collector_mark(s->collector);
 		if (!collector_settled(s->collector))
@@ -323,6 +375,7 @@ enum session_until session_loop(struct session *s)
 			return s->program_ended ? SESSION_PROGRAM_ENDS : SESSION_TARGETS_END;
 		if (s->state && s->collector)
 			supervise_note(s->state, s->collector);
+		destination_look(&s->dest);
 		now = io_clock_ns(CLOCK_MONOTONIC);
 		if (now >= s->end_ns)
 			return SESSION_TIME_IS_UP;
@@ -357,11 +410,13 @@ static void wait_former(struct session *s, uint64_t deadline)
 {
 	if (wait_exporter(s, deadline))
 		return;
-	if (s->sink.numbered) {
-		log_notice("the window before the last is still being written");
+	if (s->sink.numbered || s->sink.kind == SINK_NONE) {
+		log_notice("the window before the last is still being %s",
+			   s->sink.numbered ? "written" : "uploaded");
 		exporter_abandon(s->exporter);
 	} else {
 		exporter_free(s->exporter);
+		destination_lost(&s->dest);
 	}
 	s->exporter = NULL;
 }
@@ -383,11 +438,15 @@ int session_finish(struct session *s)
 	s->finishing = s->program_ended || !s->runs_program;
 	summary_progress_clear(s);
 	collector_stop(s->collector);
+	if (s->exporter)
+		exporter_hurry(s->exporter);
 	wait_former(s, begin + patience / 3);
 	collector_drain(s->collector, true);
+	s->last_window = true;
+	s->finish_by_ns = begin + 2 * patience;
 	used = io_clock_ns(CLOCK_MONOTONIC) - begin;
 	err = export_window(s, used < symbolize_ns ? (uint32_t)((symbolize_ns - used) / MS_NS) + 1 : 1);
-	if (!wait_exporter(s, begin + 2 * patience))
+	if (!wait_exporter(s, s->finish_by_ns))
 		give_up_exporter(s, "it takes too long");
 	if (s->kept.n + s->kept.dropped)
 		log_error("%llu windows could not be written at all",

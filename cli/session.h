@@ -8,6 +8,7 @@
 #ifndef CLI_SESSION_H
 #define CLI_SESSION_H
 
+#include "cli/destination.h"
 #include "cli/launch.h"
 #include "cli/options.h"
 #include "collect/collector.h"
@@ -41,7 +42,9 @@ struct session {
 	bool detached;                 /* in place: nobody waits for us */
 	struct collector *collector;   /* NULL: not profiling (any more) */
 	struct names names;
+	struct destination dest;
 	struct sink sink;
+	struct sink nowhere; /* for windows that standard output does not take */
 	bool sink_open;
 	struct kept kept; /* windows that could not be written yet */
 	struct tags tags;
@@ -59,6 +62,8 @@ struct session {
 	uint64_t progress_ns;
 	bool program_started, program_ended;
 	bool asked_to_end;              /* by a signal */
+	bool last_window;               /* being exported, or was: */
+	uint64_t finish_by_ns;          /* when all has to be done; monotonic */
 	bool finishing;                 /* the last window: somebody waits for it */
 	struct profile_quality quality; /* of the last window handed over */
 	uint64_t duration_ns;           /* of it */
@@ -76,6 +81,9 @@ int session_open_sink(struct session *s, pid_t pid);
 
 /* Is each sample to be kept with its time? As asked for; else where uploads can show it, not in files. */
 bool session_timeline(const struct session *s);
+
+/* One line on where profiles go; once, not again by a collector that was restarted. */
+void session_announce(const struct session *s);
 
 /* Events are open: clocks start. */
 void session_start(struct session *s);

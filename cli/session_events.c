@@ -30,7 +30,9 @@ static void tell_written(struct session *s, const struct kept *before)
 {
 	uint64_t written = s->kept.written - before->written;
 
-	if (!s->result.status)
+	if (!s->result.status && s->sink.kind == SINK_NONE)
+		; /* nothing to be written */
+	else if (!s->result.status)
 		s->files++;
 	else if (!s->kept.n || s->kept.dropped > before->dropped)
 		log_error("the profile was not written: %s", s->result.why);
@@ -60,6 +62,7 @@ void session_take_result(struct session *s)
 	s->exporter = NULL;
 	s->have_result = true;
 	tell_written(s, &before);
+	destination_result(&s->dest, &s->result.upload);
 	if (s->state)
 		s->state->files = s->files;
 	log_debug("memory: collector %llu KB, exporter %llu KB, symbolizer %llu KB",

@@ -86,6 +86,8 @@ static void put_name(struct buf *b, const char *name, unsigned width)
 
 static void put_file(struct buf *b, const struct session *s)
 {
+	char upload[UPLOAD_URL_MAX + 128];
+
 	if (s->result.status || !s->have_result) {
 		buf_put_str(b, "not written: ");
 		put_name(b, s->have_result ? s->result.why : "no window was exported", UINT_MAX);
@@ -93,9 +95,14 @@ static void put_file(struct buf *b, const struct session *s)
 	}
 	if (s->sink.kind == SINK_STDOUT)
 		buf_put_str(b, "standard output");
-	else
+	else if (s->sink.kind == SINK_FILE)
 		buf_printf(b, "%s", s->result.path);
-	buf_printf(b, " (%llu KB)", (unsigned long long)(s->result.bytes + 1023) / 1024);
+	if (s->sink.kind != SINK_NONE)
+		buf_printf(b, " (%llu KB)", (unsigned long long)(s->result.bytes + 1023) / 1024);
+	if (s->dest.upload) {
+		destination_summary(&s->dest, upload, sizeof(upload));
+		buf_printf(b, "%s%s", s->sink.kind != SINK_NONE ? ", " : "", upload);
+	}
 	if (s->files > 1 && s->sink.numbered)
 		buf_printf(b, ", the last of %u windows written", s->files);
 }

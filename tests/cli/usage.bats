@@ -116,9 +116,9 @@ refuses() { # code message command...
 
 @test "help shows no option without effect unless asked to" {
 	run "$DDPROF" run --help
-	[[ "$output" != *--url* ]]
+	[[ "$output" != *--preset* ]]
 	run "$DDPROF" run --help-extended
-	[[ "$output" == *--url* ]]
+	[[ "$output" == *--preset* ]]
 }
 
 @test "the help of the program is not ours" {
@@ -174,11 +174,11 @@ completes() {
 }
 
 @test "the former ddprof's command lines work, with one warning" {
-	run "$DDPROF" -S web -E prod -V 1.0 -T a:b -U http://x:1 -H h -P 1 -u 5 -e sCPU -b sock -t -l warn \
-		--log_mode stderr --inlined_functions true sh -c 'exit 3'
+	run "$DDPROF" -S web -E prod -V 1.0 -T a:b -U http://127.0.0.1:1 -H h -P 1 -u 5 -e sCPU -b sock -t -l warn \
+		--do_export no --log_mode stderr --inlined_functions true sh -c 'exit 3'
 	[ "$status" = 3 ]
 	[ "$(grep -c 'not built yet' <<<"$output")" = 1 ]
-	[[ "$output" == *"--url, --host, --port, --event, --internal-stats"* ]]
+	[[ "$output" == *"--event, --internal-stats"* ]]
 }
 
 @test "a bad variable costs one warning, never the program" {

@@ -160,10 +160,10 @@ static void what_is_not_built_is_named_once(void **state)
 	struct line l;
 
 	(void)state;
-	assert_int_equal(parse(&l, COMMAND_RUN, "-U u -H h -P 1 -e x -e y -b s app"), 0);
+	assert_int_equal(parse(&l, COMMAND_RUN, "-e x -e y -b s app"), 0);
 	assert_int_equal(l.o.argc, 1);
 	(void)buf_put_u8(&l.o.not_built, 0);
-	assert_string_equal((char *)l.o.not_built.data, "--url, --host, --port, --event, --internal-stats");
+	assert_string_equal((char *)l.o.not_built.data, "--event, --internal-stats");
 	options_release(&l.o);
 }
 
