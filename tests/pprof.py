@@ -116,7 +116,7 @@ class Profile:
         return sum(s[1][t] for s in self.samples)
 
 
-def check(p):
+def verify(p):
     s = p.strings
     assert s[0] == "", "string 0 is not empty"
     assert p.types, "no sample types"
@@ -143,6 +143,10 @@ def check(p):
     for mp in p.mappings.values():
         b = s[one(mp, 6)]
         assert b == b.lower() and all(c in "0123456789abcdef" for c in b), "build id"
+
+
+def check(p):
+    verify(p)
     print("ok")
 
 

@@ -4,6 +4,7 @@
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
 TRUTH_BIN := $(BUILD)/tests/truth/unwind_libdw
+UPLOAD_BIN := $(BUILD)/tests/upload/windows
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/replay/%)
@@ -24,6 +25,10 @@ $(TRUTH_BIN): $(wildcard tests/truth/*.c tests/truth/*.h) $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS)
 
+$(UPLOAD_BIN): tests/upload/windows.c tests/unit/sample_profile.h $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+
 .PHONY: run deps-build deps-test
 deps-build:
 	@.ci/deps build
@@ -39,11 +44,20 @@ run: deps-build
 
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
-tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BIN) $(REPLAY_BINS)
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BIN) $(UPLOAD_BIN) $(REPLAY_BINS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory tests
 	tests/run $(BUILD)
+
+# 1000 windows to a receiver that fails at random (make check sends 100).
+.PHONY: check-upload-soak check-receivers
+check-upload-soak: all $(UPLOAD_BIN)
+	tests/upload/soak $(BUILD) 1000
+
+# Real receivers and a real client, from package registries; each is skipped where it cannot be had.
+check-receivers: all $(UPLOAD_BIN)
+	tests/upload/receivers $(BUILD)
 
 check-layers:
 	@tests/check-layers
@@ -108,6 +122,10 @@ bench: deps-test
 	@$(MAKE) --no-print-directory all $(TARGET_BINS) $(BUILD)/bench/threads
 	tests/bench/bench $(BUILD)
 
+.PHONY: bench-upload
+bench-upload: all $(UPLOAD_BIN)
+	tests/upload/bench $(BUILD)
+
 .PHONY: format
 format:
 	clang-format -i $(C_FILES)
@@ -126,4 +144,7 @@ help:
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
 	@echo "make check-huge a debug file of 600 MB in a control group of 300 MB (as root)"
 	@echo "make check-sanitize check-layers check-headers check-format completions format"
+	@echo "make bench-upload         CPU time and memory of uploading"
+	@echo "make check-upload-soak   1000 windows to a receiver that fails at random"
+	@echo "make check-receivers     uploads to real receivers, compared with a real client's"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# upload.bash - what the upload tests share: the intake, waiting, looking into what arrived.
+
+upload_setup() {
+	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
+	T=$BUILD/tests/targets
+	WINDOWS=$BUILD/tests/upload/windows
+	# itself, not a shim that takes its time
+	PY=$(python3 -c 'import sys; print(sys.executable)')
+	PPROF="$PY $ROOT/tests/pprof.py"
+	PIDS=()
+	# What the machine says of Agents and proxies must not have a part in this.
+	local v
+	for v in $(compgen -e | grep -E '^(DD_|http_proxy|https_proxy|no_proxy|HTTPS_PROXY|HTTP_PROXY|ALL_PROXY|all_proxy|NO_PROXY|SSL_CERT|CURL_CA)'); do
+		unset "$v"
+	done
+	cd "$BATS_TEST_TMPDIR"
+}
+
+upload_teardown() {
+	local p
+	for p in "${PIDS[@]}"; do kill "$p" 2>/dev/null || true; done
+	for p in "${PIDS[@]}"; do wait "$p" 2>/dev/null || true; done
+}
+
+# Repeat a condition for up to 30 s.
+await() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" && return 0
+		sleep 0.05
+	done
+	echo "gave up waiting for: $*"
+	return 1
+}
+
+# Start the intake; its port is in $PORT, what it receives in file log.
+intake() {
+	rm -f log port
+	"$PY" "$ROOT/tests/intake/intake.py" --log log --port-file port "$@" 3>&- &
+	PIDS+=($!)
+	await test -e port
+	PORT=$(cat port)
+}
+
+# Evaluate a Python expression over r, the list of all requests.
+requests() {
+	"$PY" -c 'import json, sys
+r = [json.loads(l) for l in open("log")]
+print(eval(sys.argv[1]))' "$1"
+}
+
+# Everything that came was as it must be; print what was not.
+all_strict() {
+	[ "$(requests '[e for x in r for e in x["errors"]]')" = "[]" ] || { requests '[e for x in r for e in x["errors"]]'; return 1; }
+}
+
+tag() { # name: of the last request
+	requests "r[-1]['event']['tags'].get('$1')"
+}
