@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # jit.bats - code that programs make at run time has the names they say.
 
+load ../await.bash
+
 setup() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
@@ -57,7 +59,7 @@ nothing_unnamed() { # FILE: all generated code has a name
 @test "attached to, a program is asked for its map as well" {
 	"$MAKES" map 1500 >path &
 	pid=$!
-	until grep -q perf- path; do :; done
+	await perf- path $pid
 	"$DDPROF" attach -q --pid $pid -d 1 -F 499 -o p.pb.gz
 	more "$($PPROF p.pb.gz total first)" 50
 	kill $pid

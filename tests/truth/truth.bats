@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # truth.bats - profiles of programs that know the truth about themselves.
 
+load ../await.bash
+
 setup() {
 	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
@@ -69,7 +71,7 @@ comment() { # FILE KEY
 @test "attach sees threads that run already and those that start later, none twice" {
 	"$T/late_threads" 6 > out &
 	pid=$!
-	until grep -q ready out; do :; done
+	await ready out $pid
 	"$DDPROF" attach -q --pid $pid -d 3 -F 499 -o p.pb.gz
 	$PPROF p.pb.gz check
 	early=$($PPROF p.pb.gz total spin_early)
@@ -90,7 +92,7 @@ comment() { # FILE KEY
 	command -v strace >/dev/null || skip "strace is not installed"
 	"$T/late_threads" 4 > out &
 	pid=$!
-	until grep -q ready out; do :; done
+	await ready out $pid
 	strace -f -o trace -e trace=ptrace,kill,tgkill,tkill,rt_sigqueueinfo,pidfd_send_signal \
 		"$DDPROF" attach -q --pid $pid -d 1 -o p.pb.gz
 	! grep -E 'ptrace\(|SIGSTOP' trace
@@ -100,7 +102,7 @@ comment() { # FILE KEY
 @test "two processes attached to at once are kept apart" {
 	"$T/late_threads" 5 > one & a=$!
 	"$T/shares" 3 > two & b=$!
-	until grep -q ready one; do :; done
+	await ready one $a
 	"$DDPROF" attach -q --pid $a,$b -d 2 -F 499 -o p.pb.gz
 	names=$($PPROF p.pb.gz labels process_name)
 	echo "$names"
@@ -152,7 +154,7 @@ comment() { # FILE KEY
 @test "attached to short-lived threads, the parts add up to what /proc says" {
 	"$T/late_threads" 6 >out &
 	pid=$!
-	until grep -q ready out; do :; done
+	await ready out $pid
 	cpu() { awk '{ print ($14 + $15) * 1e7 }' "/proc/$pid/stat"; }
 	before=$(cpu) from=$(date +%s%N)
 	"$DDPROF" attach -q --pid $pid -d 3 -o p.pb.gz
