@@ -64,9 +64,10 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 {
 	struct profile_quality *q = &c->profile.quality;
 	uint64_t regs[REGS_MAX];
-	struct unwind_sample s = {regs, rec->u.sample.stack, rec->u.sample.stack_size};
-	enum unwind_end end = UNWIND_END_NO_REGS;
-	uint32_t i, got = 0;
+	struct unwind_sample s = {
+		.regs = regs, .stack = rec->u.sample.stack, .stack_size = rec->u.sample.stack_size};
+	struct unwind_result got = {.end = UNWIND_END_NO_REGS};
+	uint32_t i;
 
 	if (!rec->u.sample.regs)
 		return n; /* a kernel thread: there is no user stack */
@@ -75,14 +76,14 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 		return n;
 	if (rec->u.sample.abi == regs_arch.perf_abi &&
 	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
-		got = unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &end);
-	for (i = 0; i < got; i++)
+		unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &got);
+	for (i = 0; i < got.n; i++)
 		c->locations[n++] = mapped_location(c, &c->frames[i], rec->time);
 	q->user_samples++;
-	q->ends[end]++;
-	q->complete += unwind_end_complete(end);
-	q->truncated += unwind_end_truncated(end);
-	return add_end_mark(c, end, n);
+	q->ends[got.end]++;
+	q->complete += unwind_end_complete(got.end);
+	q->truncated += unwind_end_truncated(got.end);
+	return add_end_mark(c, got.end, n);
 }
 
 /*

@@ -43,6 +43,7 @@ struct walk {
 	struct maps *maps;
 	const uint8_t *stack;
 	uint64_t at, size; /* of the stack copy */
+	uint64_t used;     /* bytes of it that were needed so far */
 	uint64_t regs[REGS_MAX];
 	uint64_t valid; /* bit per register whose value is known */
 	bool exact;     /* pc is where it was interrupted, not where a call returns to */
@@ -56,13 +57,15 @@ static inline uint64_t bit(unsigned reg)
 	return 1ull << reg;
 }
 
-static inline bool load(const struct walk *w, uint64_t addr, uint64_t *v)
+static inline bool load(struct walk *w, uint64_t addr, uint64_t *v)
 {
 	uint64_t off = addr - w->at;
 
 	if (off >= w->size || w->size - off < sizeof(*v))
 		return false;
 	memcpy(v, w->stack + off, sizeof(*v));
+	if (off + sizeof(*v) > w->used)
+		w->used = off + sizeof(*v);
 	return true;
 }
 
@@ -460,8 +463,8 @@ static inline enum unwind_end step(struct walk *w, struct unwind_frame *frame)
 	}
 }
 
-uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
-		     struct unwind_frame *frames, uint32_t max, enum unwind_end *end)
+void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
+		 struct unwind_frame *frames, uint32_t max, struct unwind_result *out)
 {
 	enum unwind_end stop = GO_ON;
 	uint32_t n = 0;
@@ -476,6 +479,7 @@ uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_
 	w.size = sample->stack ? sample->stack_size : 0;
 	if (w.size > UINT64_MAX - w.at) /* a stack at the end of the address space: hostile */
 		w.size = 0;
+	w.used = 0;
 	w.valid = (1ull << regs_arch.n) - 1;
 	w.exact = true;
 	w.guessed = w.switched = false;
@@ -488,6 +492,5 @@ uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_
 		frames[n] = (struct unwind_frame){pc, maps_find(maps, pc)};
 		stop = step(&w, &frames[n++]);
 	}
-	*end = stop;
-	return n;
+	*out = (struct unwind_result){.end = stop, .n = n, .stack_used = w.used};
 }

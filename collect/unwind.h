@@ -8,7 +8,7 @@
  * Every address into the stack copy is bounds-checked, a walk always moves up
  * the stack or stops, and every walk ends with a reason.
  *
- * Takes no live process: driven from stored bytes in tests.
+ * Needs no live process: tests drive it from stored bytes.
  */
 #ifndef COLLECT_UNWIND_H
 #define COLLECT_UNWIND_H
@@ -17,6 +17,7 @@
 #include "collect/unwind_end.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #define UNWIND_REGS_MAX 33
 
@@ -24,6 +25,11 @@ struct unwind_sample {
 	const uint64_t *regs; /* in DWARF register order of this architecture, see regs.h */
 	const uint8_t *stack; /* copy of the stack from the sampled SP upwards */
 	uint64_t stack_size;  /* bytes really copied */
+	/* The kernel's own user callchain (frame pointers), innermost first, no PERF_CONTEXT_* markers; NULL:
+	 * none */
+	const uint64_t *chain;
+	uint32_t n_chain;
+	pid_t pid; /* the live process whose memory may be asked where the copy has nothing; 0: none */
 };
 
 struct unwind_frame {
@@ -32,16 +38,26 @@ struct unwind_frame {
 	const struct mapping *map; /* NULL: in no mapping (the last frame, or an interrupted one) */
 };
 
+struct unwind_result {
+	enum unwind_end end;
+	uint32_t n;       /* frames */
+	uint32_t spliced; /* of these, taken from the kernel's callchain */
+	uint32_t remote;  /* of these, from memory read after the sample */
+	uint32_t gap; /* index of the first frame after a gap: a [truncated] mark belongs before it; 0: no gap
+		       */
+	uint64_t stack_used; /* bytes of the copy, from the sampled SP up, that the walk needed */
+};
+
 struct unwinder; /* caches shared by all processes; bounded */
 
 int unwinder_new(struct unwinder **out, struct modules *ms);
 void unwinder_free(struct unwinder *u);
 
 /*
- * Walk. Fills @frames leaf first, at most @max, and *@end. Returns the number
- * of frames. Frames' map pointers are borrowed from @maps.
+ * Walk. Fills @frames leaf first, at most @max, and *@out. Frames' map pointers
+ * are borrowed from @maps.
  */
-uint32_t unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
-		     struct unwind_frame *frames, uint32_t max, enum unwind_end *end);
+void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
+		 struct unwind_frame *frames, uint32_t max, struct unwind_result *out);
 
 #endif

@@ -64,9 +64,9 @@ static void walk(struct unwinder *u, struct module *m, const uint8_t *head, cons
 	struct mapping map = {BASE, BASE + CODE_LEN, 0, m, 0};
 	struct unwind_frame frames[64];
 	uint64_t regs[REGS_MAX];
-	struct unwind_sample s = {regs, stack, stack_len};
+	struct unwind_sample s = {.regs = regs, .stack = stack, .stack_size = stack_len};
 	struct maps *maps = maps_new();
-	enum unwind_end end;
+	struct unwind_result got;
 	unsigned i;
 
 	if (!maps)
@@ -75,10 +75,13 @@ static void walk(struct unwinder *u, struct module *m, const uint8_t *head, cons
 		regs[i] = STACK + 8 * ((head[1] + i) % 40u);
 	regs[regs_arch.sp] = STACK;
 	regs[regs_arch.pc] = BASE + head[1] * 64u + head[2];
-	if (!maps_insert(&maps, &map))
-		for (i = 0; i < 2; i++)
-			if (unwind_walk(u, maps, &s, frames, 64, &end) > 64 || end >= UNWIND_END_COUNT)
+	if (!maps_insert(&maps, &map)) {
+		for (i = 0; i < 2; i++) {
+			unwind_walk(u, maps, &s, frames, 64, &got);
+			if (got.n > 64 || got.end >= UNWIND_END_COUNT || got.stack_used > stack_len)
 				abort();
+		}
+	}
 	maps_unref(maps);
 }
 

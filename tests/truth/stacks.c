@@ -293,7 +293,8 @@ void replay_all(struct replay *r, const struct stacks *st,
 			r->generation++;
 		} else if (e.kind == EVENT_SAMPLE) {
 			const struct event_sample *s = data;
-			struct unwind_sample u = {s->regs, s->stack, e.len - sizeof(*s)};
+			struct unwind_sample u = {
+				.regs = s->regs, .stack = s->stack, .stack_size = e.len - sizeof(*s)};
 
 			sample(r, &u, arg);
 		}

@@ -49,18 +49,19 @@ static void walk_ours(struct replay *r, const struct unwind_sample *s, void *arg
 {
 	static struct unwind_frame frames[MAX_FRAMES];
 	struct ours *o = arg;
-	enum unwind_end end;
+	struct unwind_result got;
 	uint64_t a, b, c;
 
 	a = io_clock_ns(CLOCK_MONOTONIC);
-	o->frames += unwind_walk(r->unwinder, r->maps, s, frames, MAX_FRAMES, &end);
+	unwind_walk(r->unwinder, r->maps, s, frames, MAX_FRAMES, &got);
 	b = io_clock_ns(CLOCK_MONOTONIC);
-	unwind_walk(r->unwinder, r->maps, s, frames, MAX_FRAMES, &end);
+	unwind_walk(r->unwinder, r->maps, s, frames, MAX_FRAMES, &got);
 	c = io_clock_ns(CLOCK_MONOTONIC);
 	o->ns += b - a;
 	o->warm_ns += c - b;
-	o->complete += unwind_end_complete(end);
-	o->ends[end]++;
+	o->frames += got.n;
+	o->complete += unwind_end_complete(got.end);
+	o->ends[got.end]++;
 }
 
 static struct ours time_ours(struct replay *r)
@@ -274,10 +275,13 @@ static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 	struct comparison *c = arg;
 	struct oracle *o = &c->oracle;
 	uint32_t n, total, first = UINT32_MAX, i;
+	struct unwind_result got;
 	uint64_t equal = 0;
 	enum unwind_end end;
 
-	n = unwind_walk(r->unwinder, r->maps, s, f, MAX_FRAMES, &end);
+	unwind_walk(r->unwinder, r->maps, s, f, MAX_FRAMES, &got);
+	n = got.n;
+	end = got.end;
 	if (!unwind_end_complete(end))
 		explain_end(c, r, &f[n - 1], end);
 	walk_oracle(o, r, s);

@@ -143,9 +143,12 @@ static void take_registers(struct captured *c, const ucontext_t *uc)
 
 static void unwind(struct captured *c)
 {
-	struct unwind_sample s = {c->regs, c->stack, c->size};
+	struct unwind_sample s = {.regs = c->regs, .stack = c->stack, .stack_size = c->size};
+	struct unwind_result got;
 
-	c->n = unwind_walk(self.unwinder, self.maps, &s, c->frames, MAX_FRAMES, &c->end);
+	unwind_walk(self.unwinder, self.maps, &s, c->frames, MAX_FRAMES, &got);
+	c->n = got.n;
+	c->end = got.end;
 }
 
 /* Walk the stack of whoever calls, both ways. */
