@@ -6,6 +6,10 @@
  * event, because a full sample ring would lose mmap and fork records. All
  * tasks' events of a CPU write to that CPU's rings. Events are inherited by
  * everything the task starts later.
+ *
+ * Samples come with stack copies of one of a few sizes. Inherited events cannot
+ * be tuned anew, so for each size there is an event per task and CPU, of
+ * which one is enabled; enabling and disabling reaches all that inherited it.
  */
 #ifndef COLLECT_PERF_H
 #define COLLECT_PERF_H
@@ -13,6 +17,7 @@
 #include "collect/event.h"
 #include "collect/ladder.h"
 #include "collect/order.h"
+#include "collect/stack_learner.h"
 
 #include <linux/perf_event.h>
 #include <stdbool.h>
@@ -20,7 +25,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PERF_STACK_MAX 65528 /* largest attr.sample_stack_user */
+#define PERF_STACK_MAX      65528 /* largest attr.sample_stack_user */
+#define PERF_SIZES_CPUS_MAX 32    /* with more CPUs all copies are of one size: see choose_sizes() */
 
 /* perf_event_open(2), close-on-exec. Descriptor or -errno. */
 int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
@@ -28,8 +34,11 @@ int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 struct perf_options {
 	const struct event *event;
 	uint64_t period;
-	uint32_t stack_size;     /* 0: as large as the rings that fit the budget can take */
-	bool kernel, count_lost; /* from the ladder */
+	uint32_t stack_size; /* 0: by need, at most as large as the rings that fit the budget can take */
+	/* From the ladder: */
+	bool kernel, count_lost;
+	bool user_chain;    /* the largest copies come with the kernel's own walk of the user stack */
+	uint16_t max_chain; /* frames of it; 0: as many as the kernel takes */
 };
 
 struct perf;
@@ -60,6 +69,21 @@ void perf_close_task(struct perf *p, pid_t tid);
 /* The thread that the event with this id was opened for, or PERF_NO_TASK; 0: no such event. */
 pid_t perf_id_owner(const struct perf *p, uint64_t id);
 
+struct perf_resize {
+	pid_t tid;         /* whose event it is; PERF_NO_TASK: it has ended, what it started goes on */
+	uint32_t from, to; /* bytes */
+};
+
+/*
+ * Learn what a sample of event @id needed of its stack copy, and when the
+ * time has come, let all that the event's task started have copies of another
+ * size. True when the size changed: *@out. Allocates nothing.
+ */
+bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, struct perf_resize *out);
+
+/* Bytes of the stack copies that come with samples of event @id; 0: no such event. */
+uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);
+
 /* Stop all, those inherited included. */
 void perf_disable(struct perf *p);
 
@@ -72,8 +96,8 @@ void perf_count(struct perf *p, struct perf_counts *out);
 /* The rings, for order_new(). Borrowed; fixed after the first perf_open_task(). */
 struct order_source *perf_sources(struct perf *p, uint32_t *n);
 
-uint32_t perf_stack_size(const struct perf *p);
-size_t perf_ring_bytes(const struct perf *p); /* of one CPU's sample ring */
+uint32_t perf_stack_size(const struct perf *p); /* of the largest copies */
+size_t perf_ring_bytes(const struct perf *p);   /* of one CPU's sample ring */
 uint32_t perf_cpus(const struct perf *p);
 
 /* Every descriptor; borrowed until the next open or close. */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* perf_stack.c - stack copies of another size for all that a task started. */
+#include "collect/perf_private.h"
+
+#include <sys/ioctl.h>
+
+static const struct fd_event *sibling(const struct perf *p, const struct task *t, uint32_t cpu, int size)
+{
+	uint32_t i;
+
+	for (i = t->first; i < t->first + t->n; i++)
+		if (p->events[i].cpu == cpu && p->events[i].size == size)
+			return &p->events[i];
+	return NULL;
+}
+
+/*
+ * Disabled before the other is enabled: time would rather be missed (it then
+ * counts as not sampled) than be counted twice. What a ring still holds of
+ * the one disabled is good.
+ */
+static void change_cpu(const struct fd_event *from, const struct fd_event *to)
+{
+	/* A CPU that came or went while the events were opened keeps the one it has. */
+	if (!to || to->fd < 0 || from->fd < 0 || ioctl(from->fd, PERF_EVENT_IOC_DISABLE, 0))
+		return;
+	if (ioctl(to->fd, PERF_EVENT_IOC_ENABLE, 0))
+		ioctl(from->fd, PERF_EVENT_IOC_ENABLE, 0);
+}
+
+static void change_all(const struct perf *p, const struct task *t, int from, int to)
+{
+	uint32_t i;
+
+	for (i = t->first; i < t->first + t->n; i++)
+		if (p->events[i].size == from)
+			change_cpu(&p->events[i], sibling(p, t, p->events[i].cpu, to));
+}
+
+bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, struct perf_resize *out)
+{
+	const struct fd_event *e = perf_find_id(p, id);
+	struct task *t = e ? &p->tasks[e->task] : NULL;
+	uint32_t before;
+
+	if (!t || p->stopped || perf_side_band(e))
+		return false;
+	before = t->learner.now;
+	if (!stack_learner_add(&t->learner, (uint32_t)e->size, need))
+		return false;
+	*out = (struct perf_resize){
+		.tid = t->tid,
+		.from = t->learner.sizes[before],
+		.to = t->learner.sizes[t->learner.now],
+	};
+	change_all(p, t, (int)before, (int)t->learner.now);
+	return true;
+}
+
+uint32_t perf_id_stack_size(const struct perf *p, uint64_t id)
+{
+	const struct fd_event *e = perf_find_id(p, id);
+
+	return e && !perf_side_band(e) ? p->sizes[e->size] : 0;
+}
