@@ -65,10 +65,12 @@ static void put_head(struct buf *b, const struct session *s)
 	buf_printf(b, "ddprof: '%s' (pid %d%s) %.1f s, %llu samples, %llu lost, ", s->program, (int)s->pid,
 		   q->processes > 1 ? " and others" : "", seconds(s->duration_ns),
 		   (unsigned long long)q->samples, (unsigned long long)q->lost);
-	if (q->user_samples)
-		buf_printf(b, "%.1f %% complete", percent(q->complete, q->user_samples));
-	else
+	if (!q->user_samples)
 		buf_put_str(b, "no stacks");
+	else
+		buf_printf(b, "%.1f %% complete", percent(q->complete, q->user_samples));
+	if (q->spliced)
+		buf_printf(b, " (%.1f %% spliced)", percent(q->spliced, q->user_samples));
 }
 
 /* A name may hold anything: control characters must not reach the terminal. */

@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define TICKS_SLACK_NS 20000000u
@@ -105,6 +106,32 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+static uint64_t malformed(struct collector *c)
+{
+	uint32_t i, n;
+	const struct order_source *sources = perf_sources(c->perf, &n);
+	uint64_t sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += sources[i].malformed;
+	return sum;
+}
+
+static uint64_t stack_p995(const struct collector *c)
+{
+	uint64_t all = 0, sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < USED_KB_MAX; i++)
+		all += c->used_kb[i];
+	for (i = 0; i < USED_KB_MAX; i++) {
+		sum += c->used_kb[i];
+		if (sum && sum * 1000 >= all * 995)
+			return i * UINT64_C(1024);
+	}
+	return 0;
+}
+
 void account_begin(struct collector *c)
 {
 	c->begin = c->now;
@@ -114,6 +141,8 @@ void account_begin(struct collector *c)
 void account_next(struct collector *c)
 {
 	c->begin = c->now;
+	c->malformed_before = malformed(c);
+	memset(c->used_kb, 0, sizeof(c->used_kb));
 	window_clock_next(&c->clock);
 }
 
@@ -191,6 +220,8 @@ int account_window(struct collector *c)
 	q->rusage_cpu_ns = c->now.rusage - c->begin.rusage;
 	q->lost_sideband = c->side_band_lost;
 	q->throttled = c->throttled;
+	q->malformed = malformed(c) - c->malformed_before;
+	q->stack_p995 = stack_p995(c);
 	q->own_cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	q->own_rss_kb = resident_kb();
 	procs_seen(c->procs, &q->processes, &q->threads, false);

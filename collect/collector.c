@@ -52,8 +52,8 @@ int collector_new(struct collector **out, const struct collector_options *opt)
 	err = c->epfd < 0 ? -errno : profile_init(&c->profile);
 	if (err)
 		goto fail;
-	/* One place for the end mark, which comes after the last frame. */
-	c->locations = calloc(c->max_frames + 1, sizeof(*c->locations));
+	/* Room for the marks of a gap and of the end beside the frames. */
+	c->locations = calloc(c->max_frames + 2, sizeof(*c->locations));
 	c->frames = calloc(c->max_frames, sizeof(*c->frames));
 	err = c->locations && c->frames ? 0 : -ENOMEM;
 	if (!err)
@@ -112,6 +112,8 @@ int collector_open(struct collector *c)
 	}
 	opt.kernel = c->ladder.kernel;
 	opt.count_lost = c->ladder.count_lost;
+	opt.user_chain = c->ladder.user_chain;
+	opt.max_chain = c->ladder.max_chain;
 	return perf_new(&c->perf, &opt);
 }
 

@@ -14,6 +14,8 @@
 #include "collect/unwind.h"
 #include "collect/window_clock.h"
 
+#define USED_KB_MAX (PERF_STACK_MAX / 1024 + 2)
+
 /* CPU time that has been accounted for since the capture began, in nanoseconds. */
 struct account {
 	uint64_t event, lost_samples; /* as the events count */
@@ -62,10 +64,12 @@ struct collector {
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
 	struct window_clock clock;
 	struct mark mark;
-	bool stopped;            /* for good */
-	uint64_t generation;     /* of label sets: one up at each profile_reset() */
-	bool rescan_wanted;      /* side-band records were lost */
-	uint64_t next_rescan_ns; /* monotonic: not before */
+	bool stopped;                  /* for good */
+	uint64_t malformed_before;     /* until the window began */
+	uint32_t used_kb[USED_KB_MAX]; /* user stacks of the window by KB needed, rounded up */
+	uint64_t generation;           /* of label sets: one up at each profile_reset() */
+	bool rescan_wanted;            /* side-band records were lost */
+	uint64_t next_rescan_ns;       /* monotonic: not before */
 
 	uint32_t type_count, type_value;
 	uint32_t loc_truncated, loc_incomplete, loc_unknown_mapping, loc_unwind_failure;

@@ -28,8 +28,17 @@ static int read_paranoid(void)
 	return v;
 }
 
+/* A walk by frame pointers takes 8 bytes of ring a frame: no more than this. */
+#define USER_CHAIN_MAX 512
+
+/* What an event is asked for besides the user's registers and stack. */
+struct rung {
+	bool kernel, count_lost, user_chain;
+	uint16_t max_chain;
+};
+
 /* Open and close on our own process, never counting. */
-static int try_open(const struct event *event, bool kernel, bool count_lost)
+static int try_open(const struct event *event, struct rung r)
 {
 	struct perf_event_attr attr = {
 		.size = sizeof(attr),
@@ -37,12 +46,14 @@ static int try_open(const struct event *event, bool kernel, bool count_lost)
 		.config = event->config,
 		.sample_period = 1000000000,
 		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
-			       (kernel ? PERF_SAMPLE_CALLCHAIN : 0),
-		.read_format = count_lost ? PERF_FORMAT_LOST : 0,
+			       (r.kernel || r.user_chain ? PERF_SAMPLE_CALLCHAIN : 0),
+		.read_format = r.count_lost ? PERF_FORMAT_LOST : 0,
 		.disabled = 1,
-		.exclude_kernel = !kernel,
+		.exclude_kernel = !r.kernel,
 		.exclude_hv = 1,
-		.exclude_callchain_user = 1,
+		.exclude_callchain_kernel = !r.kernel,
+		.exclude_callchain_user = !r.user_chain,
+		.sample_max_stack = r.max_chain,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 	};
@@ -61,22 +72,39 @@ static int step(struct ladder *l, const char *wanted, int err, const char *inste
 	return err;
 }
 
+/* With our bound, or if the kernel's own (kernel.perf_event_max_stack) is lower, with that. */
+static void probe_user_chain(struct ladder *l, const struct event *event)
+{
+	struct rung r = {.kernel = l->kernel, .user_chain = true, .max_chain = USER_CHAIN_MAX};
+	int err = try_open(event, r);
+
+	if (err == -EOVERFLOW) {
+		r.max_chain = 0;
+		err = try_open(event, r);
+	}
+	l->user_chain = !step(l, "stacks deeper than their copies, by frame pointers", err, "[truncated]");
+	l->max_chain = r.max_chain;
+}
+
 int ladder_probe(struct ladder *l, const struct event *event, bool user_only)
 {
 	int err = -EACCES;
 
 	*l = (struct ladder){.paranoid = read_paranoid()};
 	if (!user_only)
-		err = step(l, "user and kernel stacks", try_open(event, true, false), "user stacks only");
+		err = step(l, "user and kernel stacks", try_open(event, (struct rung){.kernel = true}),
+			   "user stacks only");
 	l->kernel = !err;
 	if (err)
-		err = step(l, "user stacks", try_open(event, false, false), "no profile");
+		err = step(l, "user stacks", try_open(event, (struct rung){0}), "no profile");
 	if (err) {
 		ladder_refused(l, err, "perf_event_open");
 		return err;
 	}
-	l->count_lost = !step(l, "exact count of lost samples", try_open(event, l->kernel, true),
+	l->count_lost = !step(l, "exact count of lost samples",
+			      try_open(event, (struct rung){.kernel = l->kernel, .count_lost = true}),
 			      "the count of lost records");
+	probe_user_chain(l, event);
 	return 0;
 }
 

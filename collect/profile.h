@@ -27,6 +27,8 @@
 #define PROFILE_MAX_LABELS   (1u << 16) /* label sets */
 #define PROFILE_MAX_SEGMENTS 16
 #define PROFILE_MAX_EVENTS   (1u << 19) /* samples kept one by one, with their time: 20 MB */
+#define PROFILE_MAX_COPIES   3
+#define PROFILE_MAX_RESIZES  32
 #define PROFILE_BUILD_ID_MAX 64
 #define PROFILE_NONE         UINT32_MAX
 
@@ -173,8 +175,11 @@ struct profile_quality {
 	uint64_t complete;         /* user stacks that reached a proven end */
 	uint64_t truncated;        /* user stacks that ran out of stack copy or frames */
 	uint64_t ends[32];         /* user stacks by enum unwind_end */
+	uint64_t spliced;          /* user stacks with frames from the kernel's own callchain */
+	uint64_t remote;           /* user stacks with frames from memory read after the sample */
 	uint64_t lost;             /* samples the kernel says it dropped */
 	uint64_t lost_sideband;    /* mmap, comm, fork, exit records dropped */
+	uint64_t malformed;        /* records that could not be decoded */
 	uint64_t throttled;        /* times the kernel throttled an event */
 	uint64_t overflow;         /* samples whose stack did not fit the tables */
 	uint64_t sampled_cpu_ns;   /* period x samples */
@@ -186,6 +191,17 @@ struct profile_quality {
 	uint64_t own_cpu_ns;       /* collector's own */
 	uint64_t own_rss_kb;       /* collector's resident memory now */
 	uint32_t processes, threads; /* seen in the window */
+	struct profile_stack_copies {
+		uint32_t size;    /* bytes of each copy asked for; 0: none */
+		uint64_t samples; /* that came with one */
+	} copies[PROFILE_MAX_COPIES];
+	uint64_t stack_p995; /* 995 of 1000 user stacks needed no more bytes of it; rounded up to 1 KB */
+	struct profile_resize {
+		uint64_t at_ns; /* since the window began */
+		pid_t tid; /* all that this thread started has another size from now on; -1: it has ended */
+		uint32_t from, to;      /* bytes */
+	} resizes[PROFILE_MAX_RESIZES]; /* the first of them */
+	uint32_t n_resizes;             /* all */
 };
 
 struct profile {

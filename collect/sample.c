@@ -5,6 +5,8 @@
  *
  * Allocates nothing once stacks and locations have been seen.
  */
+#include "base/io.h"
+#include "base/log.h"
 #include "collect/collector_private.h"
 #include "collect/regs.h"
 
@@ -60,12 +62,66 @@ static uint32_t add_end_mark(struct collector *c, enum unwind_end end, uint32_t 
 	return n;
 }
 
+/* The user part of the callchain, in place. */
+static void user_chain(const struct record *rec, struct unwind_sample *s)
+{
+	const uint64_t *chain = rec->u.sample.chain;
+	uint64_t i = 0, n = rec->u.sample.n_chain, end;
+
+	while (i < n && chain[i] != PERF_CONTEXT_USER)
+		i++;
+	for (end = i + 1; end < n && chain[end] < PERF_CONTEXT_MAX;)
+		end++;
+	if (i + 1 >= end || end > n)
+		return;
+	s->chain = chain + i + 1;
+	s->n_chain = (uint32_t)(end - i - 1);
+}
+
+static void count_copy(struct profile_quality *q, uint32_t size)
+{
+	unsigned i;
+
+	for (i = 0; i < PROFILE_MAX_COPIES && size; i++) {
+		if (q->copies[i].size && q->copies[i].size != size)
+			continue;
+		q->copies[i].size = size;
+		q->copies[i].samples++;
+		return;
+	}
+}
+
+/* Count what the walk needed of its stack copy, and let the copies follow the need. */
+static void learn(struct collector *c, uint64_t id, const struct unwind_result *got)
+{
+	struct profile_quality *q = &c->profile.quality;
+	bool ended = got->end == UNWIND_END_STACK || got->gap || got->spliced;
+	struct stack_need need = {got->stack_used, ended || got->remote, ended};
+	uint64_t kb = (got->stack_used + 1023) / 1024;
+	struct perf_resize change;
+
+	c->used_kb[ended || kb >= USED_KB_MAX ? USED_KB_MAX - 1 : kb]++;
+	count_copy(q, perf_id_stack_size(c->perf, id));
+	if (!perf_learn(c->perf, id, &need, &change))
+		return;
+	if (q->n_resizes < PROFILE_MAX_RESIZES)
+		q->resizes[q->n_resizes] =
+			(struct profile_resize){io_clock_ns(CLOCK_MONOTONIC) - c->clock.start_mono,
+						change.tid, change.from, change.to};
+	q->n_resizes++;
+	log_debug("stack copies of %d: %u bytes instead of %u", (int)change.tid, change.to, change.from);
+}
+
 static uint32_t add_user(struct collector *c, const struct record *rec, struct thread *t, uint32_t n)
 {
 	struct profile_quality *q = &c->profile.quality;
 	uint64_t regs[REGS_MAX];
 	struct unwind_sample s = {
-		.regs = regs, .stack = rec->u.sample.stack, .stack_size = rec->u.sample.stack_size};
+		.regs = regs,
+		.stack = rec->u.sample.stack,
+		.stack_size = rec->u.sample.stack_size,
+		.pid = t->proc->pid,
+	};
 	struct unwind_result got = {.end = UNWIND_END_NO_REGS};
 	uint32_t i;
 
@@ -74,15 +130,23 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 	/* In the middle of exec or exit: the registers are still there, the memory they point to is not. */
 	if (!rec->u.sample.user && (!rec->u.sample.stack_size || !t->proc->maps->n))
 		return n;
+	user_chain(rec, &s);
 	if (rec->u.sample.abi == regs_arch.perf_abi &&
 	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
 		unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &got);
-	for (i = 0; i < got.n; i++)
+	for (i = 0; i < got.n; i++) {
+		if (got.gap && got.gap == i)
+			c->locations[n++] = c->loc_truncated;
 		c->locations[n++] = mapped_location(c, &c->frames[i], rec->time);
+	}
 	q->user_samples++;
 	q->ends[got.end]++;
-	q->complete += unwind_end_complete(got.end);
-	q->truncated += unwind_end_truncated(got.end);
+	q->complete += unwind_end_complete(got.end) && !got.gap;
+	q->truncated += unwind_end_truncated(got.end) || got.gap;
+	q->spliced += got.spliced != 0;
+	q->remote += got.remote != 0;
+	if (got.end != UNWIND_END_NO_REGS)
+		learn(c, rec->id, &got);
 	return add_end_mark(c, got.end, n);
 }
 

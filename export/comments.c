@@ -59,7 +59,10 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 		{"complete", q->complete},
 		{"truncated", q->truncated},
 		{"lost", q->lost},
+		{"spliced", q->spliced},
+		{"remote", q->remote},
 		{"lost_sideband", q->lost_sideband},
+		{"malformed", q->malformed},
 		{"throttled", q->throttled},
 		{"overflow", q->overflow},
 		{"sampled_cpu_ns", q->sampled_cpu_ns},
@@ -70,6 +73,8 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 		{"rusage_cpu_ns", q->rusage_cpu_ns},
 		{"own_cpu_ns", q->own_cpu_ns},
 		{"own_rss_kb", q->own_rss_kb},
+		{"stack_p995", q->stack_p995},
+		{"stack_resizes", q->n_resizes},
 		{"processes", q->processes},
 		{"threads", q->threads},
 	};
@@ -85,6 +90,25 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 		key_part(unwind_end_name((enum unwind_end)i), why, sizeof(why));
 		if (q->ends[i])
 			err = add(c, "ddprof.end.%s: %" PRIu64, why, q->ends[i]);
+	}
+	return err;
+}
+
+/* The sizes of the stack copies: how many samples had each, and the changes. */
+static int add_stack_sizes(struct comments *c, const struct profile_quality *q)
+{
+	const struct profile_resize *r;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < PROFILE_MAX_COPIES && q->copies[i].size && !err; i++)
+		err = add(c, "ddprof.quality.stack_copies.%u: %" PRIu64, q->copies[i].size,
+			  q->copies[i].samples);
+	for (i = 0; i < q->n_resizes && i < PROFILE_MAX_RESIZES && !err; i++) {
+		r = &q->resizes[i];
+		err = add(c,
+			  "ddprof.stack_resize: %u to %u bytes after %.3f s (thread %d and what it started)",
+			  r->from, r->to, (double)r->at_ns / 1e9, (int)r->tid);
 	}
 	return err;
 }
@@ -297,6 +321,8 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 	if (!err && p->max_events)
 		err = add(c, "ddprof.timeline: %u samples with their time, %" PRIu64 " merged", p->n_events,
 			  p->merged_events);
+	if (!err)
+		err = add_stack_sizes(c, &p->quality);
 	if (!err)
 		err = add_symbols(c, report);
 	if (!err)

@@ -7,6 +7,8 @@
  *	ddprof.version, ddprof.window    of the profiler; number of the window
  *	ddprof.tag.KEY                   one per tag
  *	ddprof.quality.FIELD             struct profile_quality by its names, left out if 0
+ *	ddprof.quality.stack_copies.SIZE samples that came with SIZE bytes of stack
+ *	ddprof.stack_resize              the first changes of that size: what, when, of which threads
  *	ddprof.end.WHY                   user stacks that ended so
  *	ddprof.symbols                   where names come from in general, and why no better
  *	ddprof.names.STATUS              code addresses by enum names_status
