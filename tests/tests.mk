@@ -17,6 +17,15 @@ $(BUILD)/tests/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -fomit-frame-pointer -D_GNU_SOURCE -pthread -o $@ $<
 
+TARGET_BINS += $(BUILD)/tests/targets/call_chains_fp $(BUILD)/tests/targets/call_chains_mixed
+# All with frame pointers; and every other function (by gcc: clang has no such attribute, and gives none).
+$(BUILD)/tests/targets/call_chains_fp: tests/targets/call_chains.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE -o $@ $<
+$(BUILD)/tests/targets/call_chains_mixed: tests/targets/call_chains.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -fomit-frame-pointer -DMIXED -D_GNU_SOURCE -o $@ $<
+
 $(BUILD)/tests/targets/demo: tests/targets/demo.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
