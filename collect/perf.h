@@ -2,14 +2,15 @@
 /*
  * perf.h - the events of one capture: opened per task and CPU, with the rings they write to.
  *
- * Per CPU there are two rings: samples, and side-band records from a dummy
- * event, because a full sample ring would lose mmap and fork records. All
- * tasks' events of a CPU write to that CPU's rings. Events are inherited by
- * everything the task starts later.
+ * Per CPU there are two rings: samples, and side-band records from an event
+ * that takes no samples, because a full sample ring would lose mmap and fork
+ * records. All tasks' events of a CPU write to that CPU's rings. Events are
+ * inherited by everything the task starts later.
  *
  * Samples come with stack copies of one of a few sizes. Inherited events cannot
  * be tuned anew, so for each size there is an event per task and CPU, of
  * which one is enabled; enabling and disabling reaches all that inherited it.
+ * CPU time is counted by the side-band's event, for which no change matters.
  */
 #ifndef COLLECT_PERF_H
 #define COLLECT_PERF_H
@@ -77,9 +78,12 @@ struct perf_resize {
 /*
  * Learn what a sample of event @id needed of its stack copy, and when the
  * time has come, let all that the event's task started have copies of another
- * size. True when the size changed: *@out. Allocates nothing.
+ * size. True when the size changed: *@out. Allocates nothing. @threads: how
+ * many are alive in all. A change visits each thread that inherited the event,
+ * and none can be started meanwhile: where there are many, the size stays.
  */
-bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, struct perf_resize *out);
+bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint32_t threads,
+		struct perf_resize *out);
 
 /* Bytes of the stack copies that come with samples of event @id; 0: no such event. */
 uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);
@@ -88,7 +92,7 @@ uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);
 void perf_disable(struct perf *p);
 
 struct perf_counts {
-	uint64_t value; /* of the sampling event, all tasks and CPUs, inherited included, since opened */
+	uint64_t value; /* of the event, all tasks and CPUs, inherited included, since opened */
 	uint64_t lost;  /* samples dropped; only with count_lost */
 };
 void perf_count(struct perf *p, struct perf_counts *out);

@@ -4,6 +4,9 @@
 
 #include <sys/ioctl.h>
 
+#define FAMILY_MAX      64  /* threads that inherited events, up to which sizes change */
+#define FAMILY_RISE_MAX 256 /* and up to which the largest size may come back */
+
 static const struct fd_event *sibling(const struct perf *p, const struct task *t, uint32_t cpu, int size)
 {
 	uint32_t i;
@@ -37,7 +40,23 @@ static void change_all(const struct perf *p, const struct task *t, int from, int
 			change_cpu(&p->events[i], sibling(p, t, p->events[i].cpu, to));
 }
 
-bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, struct perf_resize *out)
+/*
+ * Another size, as far as it is advisable: the calls take a microsecond for
+ * each thread that inherited the events, which may take long on busy CPUs, and
+ * the program cannot start threads while they last. A growing family gets the
+ * largest copies, for good, while that is still cheap.
+ */
+static bool decide(struct stack_learner *l, uint32_t size, const struct stack_need *need, uint32_t family)
+{
+	if (family > FAMILY_RISE_MAX)
+		return false;
+	if (family > FAMILY_MAX)
+		return stack_learner_rise(l);
+	return stack_learner_add(l, size, need);
+}
+
+bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint32_t threads,
+		struct perf_resize *out)
 {
 	const struct fd_event *e = perf_find_id(p, id);
 	struct task *t = e ? &p->tasks[e->task] : NULL;
@@ -46,7 +65,7 @@ bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, stru
 	if (!t || p->stopped || perf_side_band(e))
 		return false;
 	before = t->learner.now;
-	if (!stack_learner_add(&t->learner, (uint32_t)e->size, need))
+	if (!decide(&t->learner, (uint32_t)e->size, need, threads > p->n_tasks ? threads - p->n_tasks : 0))
 		return false;
 	*out = (struct perf_resize){
 		.tid = t->tid,

@@ -72,11 +72,15 @@ static void fill_sample(const struct perf *p, struct perf_event_attr *attr, bool
 	attr->sample_stack_user = p->sizes[size];
 }
 
+/*
+ * Also the count of all CPU time, whichever event samples and while none does. Any software event takes
+ * side-band records; a dummy counts nothing.
+ */
 static void fill_side_band(const struct perf *p, struct perf_event_attr *attr, bool on_exec)
 {
 	fill_common(attr, on_exec);
 	attr->type = PERF_TYPE_SOFTWARE;
-	attr->config = PERF_COUNT_SW_DUMMY;
+	attr->config = p->opt.event->cpu_time ? PERF_COUNT_SW_TASK_CLOCK : PERF_COUNT_SW_DUMMY;
 	attr->sample_type = p->side_layout.sample_type;
 	attr->exclude_kernel = 1;
 	attr->mmap = 1;
@@ -237,13 +241,15 @@ int perf_open_task(struct perf *p, pid_t tid, bool on_exec)
 	return err;
 }
 
-static void read_event(const struct fd_event *e, struct perf_counts *sum)
+/* The value comes from the side-band's event where that is a clock, what was lost from those that sample. */
+static void read_event(const struct perf *p, const struct fd_event *e, struct perf_counts *sum)
 {
 	uint64_t v[2] = {0, 0};
 
-	if (read(e->fd, v, sizeof(v)) < (ssize_t)sizeof(v[0]))
+	if (e->fd < 0 || read(e->fd, v, sizeof(v)) < (ssize_t)sizeof(v[0]))
 		return;
-	sum->value += v[0];
+	if (perf_side_band(e) == p->opt.event->cpu_time)
+		sum->value += v[0];
 	sum->lost += v[1];
 }
 
@@ -275,8 +281,7 @@ void perf_close_task(struct perf *p, pid_t tid)
 
 		if (e->fd < 0)
 			continue;
-		if (!perf_side_band(e))
-			read_event(e, &closed);
+		read_event(p, e, &closed);
 		/* A ring's descriptor may hold it open. */
 		ioctl(e->fd, PERF_EVENT_IOC_DISABLE, 0);
 		close(e->fd);
@@ -313,6 +318,5 @@ void perf_count(struct perf *p, struct perf_counts *out)
 
 	*out = (struct perf_counts){.lost = p->closed_lost};
 	for (i = 0; i < p->n; i++)
-		if (!perf_side_band(&p->events[i]) && p->events[i].fd >= 0)
-			read_event(&p->events[i], out);
+		read_event(p, &p->events[i], out);
 }

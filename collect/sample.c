@@ -102,7 +102,7 @@ static void learn(struct collector *c, uint64_t id, const struct unwind_result *
 
 	c->used_kb[ended || kb >= USED_KB_MAX ? USED_KB_MAX - 1 : kb]++;
 	count_copy(q, perf_id_stack_size(c->perf, id));
-	if (!perf_learn(c->perf, id, &need, &change))
+	if (!perf_learn(c->perf, id, &need, procs_threads(c->procs), &change))
 		return;
 	if (q->n_resizes < PROFILE_MAX_RESIZES)
 		q->resizes[q->n_resizes] =
@@ -116,11 +116,11 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 {
 	struct profile_quality *q = &c->profile.quality;
 	uint64_t regs[REGS_MAX];
+	/* No pid: memory read when the sample is looked at is mostly of another moment. */
 	struct unwind_sample s = {
 		.regs = regs,
 		.stack = rec->u.sample.stack,
 		.stack_size = rec->u.sample.stack_size,
-		.pid = t->proc->pid,
 	};
 	struct unwind_result got = {.end = UNWIND_END_NO_REGS};
 	uint32_t i;

@@ -54,6 +54,13 @@ static bool go_up(struct stack_learner *l)
 	return true;
 }
 
+bool stack_learner_rise(struct stack_learner *l)
+{
+	if (l->now)
+		return go_up(l);
+	return false;
+}
+
 static bool go_down(struct stack_learner *l)
 {
 	uint32_t i = l->n - 1;

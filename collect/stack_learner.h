@@ -55,4 +55,7 @@ void stack_learner_init(struct stack_learner *l, const uint32_t *sizes, uint32_t
  */
 bool stack_learner_add(struct stack_learner *l, uint32_t index, const struct stack_need *need);
 
+/* The largest from now on, for a reason of the caller's. True if it was not. */
+bool stack_learner_rise(struct stack_learner *l);
+
 #endif

@@ -159,6 +159,19 @@ static void samples_of_the_size_before_teach_nothing(void **state)
 	assert_int_equal(l.now, 1);
 }
 
+static void it_rises_at_once_when_told_to(void **state)
+{
+	struct stack_learner l;
+
+	(void)state;
+	stack_learner_init(&l, two, 2);
+	assert_false(stack_learner_rise(&l));
+	feed(&l, 1024, &shallow);
+	assert_true(stack_learner_rise(&l));
+	assert_int_equal(l.now, 0);
+	assert_false(stack_learner_rise(&l));
+}
+
 static void of_three_sizes_the_smallest_that_does_is_taken(void **state)
 {
 	static const uint32_t three[] = {LARGE, SMALL, 4088};
@@ -187,6 +200,7 @@ int main(void)
 		cmocka_unit_test(stacks_that_no_size_helps_do_not_bring_the_largest_back),
 		cmocka_unit_test(walks_cut_with_the_largest_copies_keep_them),
 		cmocka_unit_test(samples_of_the_size_before_teach_nothing),
+		cmocka_unit_test(it_rises_at_once_when_told_to),
 		cmocka_unit_test(of_three_sizes_the_smallest_that_does_is_taken),
 	};
 
