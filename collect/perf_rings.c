@@ -16,9 +16,11 @@
 #define RING_PAGES_MIN   4
 #define RING_TOTAL_MAX   (32u << 20) /* over all CPUs, to keep big machines cheap */
 #define SIDE_PAGES_MAX   64
-#define SAMPLES_PER_RING 12  /* a ring should hold at least this many */
-#define SAMPLE_OVERHEAD  512 /* bytes of a sample besides its stack, about */
-#define SMALLER_BY       4   /* from one size of stack copies to the next */
+#define RING_NS          15000000 /* of samples that a ring should hold, of CPU time, */
+#define RING_SAMPLES_MIN 4        /* and at least so many; */
+#define RING_SAMPLES     12       /* so many for events that are no clock */
+#define SAMPLE_OVERHEAD  512      /* bytes of a sample besides its stack, about */
+#define SMALLER_BY       4        /* from one size of stack copies to the next */
 
 static const uint32_t largest_sizes[] = {PERF_STACK_MAX, 32760, 16376, 8184};
 
@@ -95,6 +97,14 @@ static int keep_outputs(struct perf *p)
 	return 0;
 }
 
+/* A ring is full after so many; the fewer come in a second, the larger each may be. */
+static uint64_t samples_per_ring(const struct perf *p)
+{
+	uint64_t n = p->opt.event->cpu_time && p->opt.period ? RING_NS / p->opt.period : RING_SAMPLES;
+
+	return n > RING_SAMPLES_MIN ? n : RING_SAMPLES_MIN;
+}
+
 /* Open with the largest copies of which a ring holds enough, and map the rings. */
 static int open_and_map(struct perf *p, pid_t tid, bool on_exec)
 {
@@ -110,7 +120,7 @@ static int open_and_map(struct perf *p, pid_t tid, bool on_exec)
 		if (err == -EPERM || err == -ENOMEM)
 			err = -ENOBUFS;
 		if (err || p->opt.stack_size || i == last ||
-		    perf_ring_bytes(p) / (p->sizes[0] + SAMPLE_OVERHEAD) >= SAMPLES_PER_RING)
+		    perf_ring_bytes(p) / (p->sizes[0] + SAMPLE_OVERHEAD) >= samples_per_ring(p))
 			return err;
 		perf_unmap_rings(p);
 		perf_close_from(p, 0);

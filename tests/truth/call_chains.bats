@@ -84,3 +84,15 @@ chains() { # PROGRAM [KIND...]
 	[ "$(comment quality.truncated)" -gt 0 ]
 	$CHECK p.pb.gz truth
 }
+
+@test "a user who may lock no memory gets smaller rings, and copies that fit them" {
+	[ "$(id -u)" != 0 ] || skip "root's rings have no limit"
+	prlimit --memlock=0:0 "$DDPROF_RUN" -q -F 999 -o p.pb.gz bash -c '"$0" 0.7 plain >truth & "$0" 0.7 recursive >>other & wait; cat other >>truth' "$T/call_chains"
+	cat <($PPROF p.pb.gz comments)
+	[ "$(comment stack_size)" -ge 8184 ]
+	[ "$(comment quality.samples)" -ge 500 ]
+	# On a busy machine a few may be lost: nobody emptied the ring for 15 ms of CPU time.
+	[ $(($(comment quality.lost) * 20)) -lt "$(comment quality.samples)" ]
+	$CHECK p.pb.gz truth
+	[ $(($(comment quality.complete) * 100)) -ge $(($(comment quality.user_samples) * 98)) ]
+}
