@@ -84,6 +84,7 @@ static bool sample_stack(struct cursor *c, struct record *r)
 	if (!r->u.sample.stack || !take_u64(c, &dyn) || dyn > size)
 		return false;
 	r->u.sample.stack_size = dyn;
+	r->u.sample.stack_room = size;
 	return true;
 }
 

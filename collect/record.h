@@ -52,7 +52,8 @@ struct record {
 			unsigned n_regs;
 			uint64_t abi;         /* PERF_SAMPLE_REGS_ABI_* */
 			const uint8_t *stack; /* NULL: none */
-			uint64_t stack_size;  /* bytes that were really copied */
+			uint64_t stack_size;  /* bytes that were really copied: up to a page not in memory */
+			uint64_t stack_room;  /* bytes that there was room for */
 		} sample;
 		struct {
 			uint64_t start, len, pgoff;

@@ -92,17 +92,19 @@ static void count_copy(struct profile_quality *q, uint32_t size)
 }
 
 /* Count what the walk needed of its stack copy, and let the copies follow the need. */
-static void learn(struct collector *c, uint64_t id, const struct unwind_result *got)
+static void learn(struct collector *c, const struct record *rec, const struct unwind_result *got)
 {
 	struct profile_quality *q = &c->profile.quality;
 	bool ended = got->end == UNWIND_END_STACK || got->gap || got->spliced;
-	struct stack_need need = {got->stack_used, ended || got->remote, ended};
+	/* Where a page of the stack was never touched the kernel stops copying, at any size. */
+	bool full = rec->u.sample.stack_size == rec->u.sample.stack_room;
+	struct stack_need need = {got->stack_used, (ended || got->remote) && full, ended && full};
 	uint64_t kb = (got->stack_used + 1023) / 1024;
 	struct perf_resize change;
 
 	c->used_kb[ended || kb >= USED_KB_MAX ? USED_KB_MAX - 1 : kb]++;
-	count_copy(q, perf_id_stack_size(c->perf, id));
-	if (!perf_learn(c->perf, id, &need, procs_threads(c->procs), &change))
+	count_copy(q, perf_id_stack_size(c->perf, rec->id));
+	if (!perf_learn(c->perf, rec->id, &need, procs_threads(c->procs), &change))
 		return;
 	if (q->n_resizes < PROFILE_MAX_RESIZES)
 		q->resizes[q->n_resizes] =
@@ -146,7 +148,7 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 	q->spliced += got.spliced != 0;
 	q->remote += got.remote != 0;
 	if (got.end != UNWIND_END_NO_REGS)
-		learn(c, rec->id, &got);
+		learn(c, rec, &got);
 	return add_end_mark(c, got.end, n);
 }
 

@@ -10,7 +10,9 @@
  *
  *	plain      5 to 30 levels, each level called by and calling any other
  *	recursive  the same with runs of one function calling itself
- *	deep       12 to 28 large frames with small ones between: up to 200 KB of stack
+ *	sparse     12 to 28 large frames, of which most memory is never touched, with
+ *		   small ones between: up to 200 KB of stack
+ *	deep       the same with all memory touched
  *	lengthy    1000 small frames
  *	handled    a chain, at its end a signal, in its handler on an alternate
  *		   stack another chain: printed with "|" between the two
@@ -39,6 +41,7 @@ struct chain {
 	unsigned levels;
 	unsigned repeat, large; /* in 16ths: calls to itself, large frames */
 	bool signal;            /* raised at its end */
+	bool touch;             /* all of the frames */
 	struct path *path;
 };
 
@@ -108,6 +111,8 @@ static inline void at_level(const struct chain *c, unsigned depth, char kind, un
 		volatile char pad[size];                                                                     \
                                                                                                              \
 		pad[depth % (size)] = 1;                                                                     \
+		for (unsigned i = 0; c->touch && i < (size); i += 512)                                       \
+			pad[i] = 1;                                                                          \
 		at_level(c, depth, #kind[0], 0x##digit);                                                     \
 		sink += (uint64_t)pad[depth % (size)];                                                       \
 	}
@@ -162,7 +167,7 @@ static void on_signal(int sig)
 
 __attribute__((noinline)) static void plain(uint32_t seed)
 {
-	struct chain c = {seed, 5 + seed % 26, 0, 0, false, &normal};
+	struct chain c = {seed, 5 + seed % 26, 0, 0, false, false, &normal};
 
 	start(&c);
 	burn(40);
@@ -170,7 +175,15 @@ __attribute__((noinline)) static void plain(uint32_t seed)
 
 __attribute__((noinline)) static void recursive(uint32_t seed)
 {
-	struct chain c = {seed, 5 + seed % 26, 10, 0, false, &normal};
+	struct chain c = {seed, 5 + seed % 26, 10, 0, false, false, &normal};
+
+	start(&c);
+	burn(40);
+}
+
+__attribute__((noinline)) static void sparse(uint32_t seed)
+{
+	struct chain c = {seed, 12 + seed % 17, 0, 12, false, false, &normal};
 
 	start(&c);
 	burn(40);
@@ -178,7 +191,7 @@ __attribute__((noinline)) static void recursive(uint32_t seed)
 
 __attribute__((noinline)) static void deep(uint32_t seed)
 {
-	struct chain c = {seed, 12 + seed % 17, 0, 12, false, &normal};
+	struct chain c = {seed, 12 + seed % 17, 0, 12, false, true, &normal};
 
 	start(&c);
 	burn(40);
@@ -186,7 +199,7 @@ __attribute__((noinline)) static void deep(uint32_t seed)
 
 __attribute__((noinline)) static void lengthy(uint32_t seed)
 {
-	struct chain c = {seed, 1000, 4, 0, false, &normal};
+	struct chain c = {seed, 1000, 4, 0, false, false, &normal};
 
 	start(&c);
 	burn(40);
@@ -194,9 +207,9 @@ __attribute__((noinline)) static void lengthy(uint32_t seed)
 
 __attribute__((noinline)) static void handled(uint32_t seed)
 {
-	struct chain c = {seed, 5 + seed % 26, 0, 0, true, &normal};
+	struct chain c = {seed, 5 + seed % 26, 0, 0, true, false, &normal};
 
-	in_handler = (struct chain){mix(seed), 3 + seed % 11, 0, 0, false, &alternate};
+	in_handler = (struct chain){mix(seed), 3 + seed % 11, 0, 0, false, false, &alternate};
 	start(&c);
 	burn(40);
 }
@@ -232,8 +245,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*fn)(uint32_t);
 	} kinds[] = {
-		{"plain", plain},     {"recursive", recursive}, {"deep", deep},
-		{"lengthy", lengthy}, {"handled", handled},
+		{"plain", plain}, {"recursive", recursive}, {"sparse", sparse},
+		{"deep", deep},   {"lengthy", lengthy},     {"handled", handled},
 	};
 	static char stack[1 << 16];
 	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};

@@ -21,7 +21,7 @@ import pprof  # noqa: E402
 
 LEVEL = re.compile(r"^[fg][0-9a-f]$")
 INLINED = {"run", "start", "at_level", "pick", "mix", "print"}
-KINDS = ("plain", "recursive", "deep", "lengthy", "handled")
+KINDS = ("plain", "recursive", "sparse", "deep", "lengthy", "handled")
 LEAVES = {"burn"}
 ENTRY = re.compile(r"^(_start|__libc_start.*|0x[0-9a-f]+)$")
 

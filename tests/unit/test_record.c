@@ -110,6 +110,7 @@ static void a_sample_is_decoded_field_by_field(void **state)
 	assert_int_equal(r.u.sample.n_chain, 2);
 	assert_int_equal(r.u.sample.regs[1], 0x401000);
 	assert_int_equal(r.u.sample.stack_size, 8);
+	assert_int_equal(r.u.sample.stack_room, 16);
 	assert_true(r.u.sample.user);
 	assert_int_equal(record_time_offset(PERF_RECORD_SAMPLE, b.n * 8, &sample), 32);
 }
