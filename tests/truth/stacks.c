@@ -18,10 +18,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define MAX_CPUS 512
+#define SAMPLE_TYPE                                                                                          \
+	(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_REGS_USER |                \
+	 PERF_SAMPLE_STACK_USER)
+
 enum event_kind { EVENT_MAP, EVENT_EXEC, EVENT_SAMPLE };
 
 /* What is kept of a record; stored back to back, each padded to 8 bytes. */
 struct event {
+	uint64_t time;
 	uint32_t kind, len; /* len: of what follows this header */
 };
 
@@ -31,9 +37,18 @@ struct event_map {
 	char path[]; /* with its NUL */
 };
 
+/* Followed by the chain, and by the stack up to the event's end. */
 struct event_sample {
 	uint64_t regs[REGS_MAX];
-	uint8_t stack[];
+	uint64_t n_chain;
+};
+
+struct recorder {
+	struct ring *rings[MAX_CPUS];
+	struct pollfd fds[MAX_CPUS];
+	nfds_t n;
+	pid_t pid;
+	uint64_t max;
 };
 
 void stacks_die(const char *what, int err)
@@ -55,51 +70,88 @@ void stacks_release(struct stacks *st)
 
 /* ---- recording ---- */
 
-static void keep(struct stacks *st, enum event_kind kind, const void *a, size_t a_len, const void *b,
-		 size_t b_len)
+static void put(struct stacks *st, const void *data, size_t len)
 {
-	static const uint8_t zeros[8];
-	struct event e = {kind, (uint32_t)((a_len + b_len + 7) & ~(size_t)7)};
-
-	buf_put(&st->events, &e, sizeof(e));
-	buf_put(&st->events, a, a_len);
-	buf_put(&st->events, b, b_len);
-	buf_put(&st->events, zeros, e.len - a_len - b_len);
+	if (len)
+		buf_put(&st->events, data, len);
 	if (st->events.error)
 		stacks_die("keeping samples", -st->events.error);
 }
 
-static void keep_record(struct stacks *st, const struct record *r, uint64_t max)
+static void keep(struct stacks *st, enum event_kind kind, uint64_t time, const void *data, size_t len)
 {
-	uint64_t regs[REGS_MAX] = {0};
+	static const uint8_t zeros[8];
+	struct event e = {time, kind, (uint32_t)((len + 7) & ~(size_t)7)};
 
-	if (r->kind == RECORD_MMAP) {
-		struct event_map m = {r->u.mmap.start, r->u.mmap.start + r->u.mmap.len, r->u.mmap.pgoff,
-				      r->u.mmap.ino,   r->u.mmap.ino_generation,        r->u.mmap.maj,
-				      r->u.mmap.min};
-
-		keep(st, EVENT_MAP, &m, sizeof(m), r->u.mmap.path, strlen(r->u.mmap.path) + 1);
-	} else if (r->kind == RECORD_COMM && r->u.comm.exec) {
-		keep(st, EVENT_EXEC, NULL, 0, NULL, 0);
-	} else if (r->kind == RECORD_LOST) {
-		st->lost += r->u.lost.lost;
-	} else if (r->kind == RECORD_SAMPLE && r->u.sample.regs && r->u.sample.abi == regs_arch.perf_abi &&
-		   st->n < max && regs_from_perf(r->u.sample.regs, r->u.sample.n_regs, regs)) {
-		keep(st, EVENT_SAMPLE, regs, sizeof(regs), r->u.sample.stack, r->u.sample.stack_size);
-		st->n++;
-	}
+	put(st, &e, sizeof(e));
+	put(st, data, len);
+	put(st, zeros, e.len - len);
 }
 
-static void drain(struct stacks *st, struct ring *ring, const struct record_layout *layout, uint64_t max)
+static void keep_map(struct stacks *st, const struct record *r)
+{
+	struct {
+		struct event_map m;
+		char path[4096];
+	} e = {.m = {r->u.mmap.start, r->u.mmap.start + r->u.mmap.len, r->u.mmap.pgoff, r->u.mmap.ino,
+		     r->u.mmap.ino_generation, r->u.mmap.maj, r->u.mmap.min}};
+	size_t len = strlen(r->u.mmap.path);
+
+	if (len >= sizeof(e.path))
+		stacks_die("a path", ENAMETOOLONG);
+	memcpy(e.path, r->u.mmap.path, len);
+	keep(st, EVENT_MAP, r->time, &e, sizeof(e.m) + len + 1);
+}
+
+static void keep_sample(struct stacks *st, const struct record *r)
+{
+	struct event_sample s = {{0}, 0};
+	struct event e = {r->time, EVENT_SAMPLE, 0};
+	uint64_t chain[PERF_MAX_STACK_DEPTH + 8], i;
+	size_t len;
+
+	if (!regs_from_perf(r->u.sample.regs, r->u.sample.n_regs, s.regs))
+		return;
+	for (i = 0; i < r->u.sample.n_chain && s.n_chain < PERF_MAX_STACK_DEPTH; i++)
+		if (r->u.sample.chain[i] < PERF_CONTEXT_MAX)
+			chain[s.n_chain++] = r->u.sample.chain[i];
+	len = sizeof(s) + s.n_chain * sizeof(*chain) + r->u.sample.stack_size;
+	if (len % 8)
+		stacks_die("a stack copy", EBADMSG);
+	e.len = (uint32_t)len;
+	put(st, &e, sizeof(e));
+	put(st, &s, sizeof(s));
+	put(st, chain, s.n_chain * sizeof(*chain));
+	put(st, r->u.sample.stack, r->u.sample.stack_size);
+	st->n++;
+}
+
+static void keep_record(struct stacks *st, const struct record *r, const struct recorder *rec)
+{
+	if (r->kind == RECORD_LOST)
+		st->lost += r->u.lost.lost;
+	else if ((pid_t)r->pid != rec->pid)
+		return; /* of a child */
+	else if (r->kind == RECORD_MMAP)
+		keep_map(st, r);
+	else if (r->kind == RECORD_COMM && r->u.comm.exec)
+		keep(st, EVENT_EXEC, r->time, NULL, 0);
+	else if (r->kind == RECORD_SAMPLE && r->u.sample.regs && r->u.sample.abi == regs_arch.perf_abi &&
+		 st->n < rec->max)
+		keep_sample(st, r);
+}
+
+static void drain(struct stacks *st, struct ring *ring, const struct record_layout *layout,
+		  const struct recorder *rec)
 {
 	static uint64_t scratch[RING_RECORD_MAX / 8];
 	struct perf_event_header hdr;
-	struct record rec;
+	struct record r;
 
 	ring_mark(ring);
 	while (ring_peek(ring, &hdr) > 0) {
-		if (!record_decode(ring_record(ring, scratch), layout, &rec))
-			keep_record(st, &rec, max);
+		if (!record_decode(ring_record(ring, scratch), layout, &r))
+			keep_record(st, &r, rec);
 		ring_consume(ring);
 	}
 }
@@ -131,58 +183,115 @@ static pid_t start_held(char **argv, int *go)
 	return pid;
 }
 
-static int open_event(pid_t pid, uint64_t hz, struct ring **ring)
+static int open_event(pid_t pid, int cpu, uint64_t hz)
 {
 	struct perf_event_attr a = {.size = sizeof(a), .type = PERF_TYPE_SOFTWARE};
-	size_t pages;
-	int fd;
 
 	a.config = PERF_COUNT_SW_TASK_CLOCK;
 	a.freq = 1;
 	a.sample_freq = hz;
-	a.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+	a.sample_type = SAMPLE_TYPE;
 	a.sample_regs_user = regs_arch.perf_mask;
-	a.sample_stack_user = 65528 - 512; /* room for the rest of the record */
-	a.disabled = a.enable_on_exec = a.exclude_kernel = a.exclude_hv = 1;
-	a.mmap = a.mmap2 = a.comm = a.comm_exec = a.sample_id_all = 1;
+	a.sample_stack_user = 65528; /* cut by the kernel to what fits a record */
+	a.disabled = a.enable_on_exec = a.exclude_kernel = a.exclude_hv = a.exclude_callchain_kernel = 1;
+	a.mmap = a.mmap2 = a.comm = a.comm_exec = a.task = a.sample_id_all = a.inherit = 1;
 	a.wakeup_events = 1;
-	fd = (int)syscall(SYS_perf_event_open, &a, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		stacks_die("perf_event_open", errno);
-	for (pages = 1024; pages >= 32; pages /= 2)
-		if (!ring_new(ring, fd, pages))
-			return fd;
-	stacks_die("mmap of the ring", errno);
+	return (int)syscall(SYS_perf_event_open, &a, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+static void open_events(struct recorder *rec, uint64_t hz)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF), cpu;
+	size_t pages;
+	int fd, err = -1;
+
+	for (cpu = 0; cpu < cpus && rec->n < MAX_CPUS; cpu++) {
+		fd = open_event(rec->pid, (int)cpu, hz);
+		if (fd < 0 && errno == ENODEV)
+			continue; /* offline */
+		if (fd < 0)
+			stacks_die("perf_event_open", errno);
+		for (pages = 512; pages >= 32 && err; pages /= 2)
+			err = ring_new(&rec->rings[rec->n], fd, pages);
+		if (err)
+			stacks_die("mmap of the ring", -err);
+		rec->fds[rec->n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		err = -1;
+	}
+}
+
+/* What the rings of several CPUs held, in one order. */
+static const struct buf *sorting;
+
+static int by_time(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	struct event ex, ey;
+
+	memcpy(&ex, sorting->data + x, sizeof(ex));
+	memcpy(&ey, sorting->data + y, sizeof(ey));
+	if (ex.time != ey.time)
+		return ex.time < ey.time ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static void sort_events(struct stacks *st)
+{
+	struct buf sorted, offsets;
+	size_t at, n, i, *off;
+	struct event e;
+
+	buf_init(&sorted, st->events.max);
+	buf_init(&offsets, st->events.max);
+	for (at = 0; at < st->events.len; at += sizeof(e) + e.len) {
+		memcpy(&e, st->events.data + at, sizeof(e));
+		buf_put(&offsets, &at, sizeof(at));
+	}
+	off = (size_t *)offsets.data;
+	n = offsets.len / sizeof(*off);
+	sorting = &st->events;
+	if (n)
+		qsort(off, n, sizeof(*off), by_time);
+	for (i = 0; i < n; i++) {
+		memcpy(&e, st->events.data + off[i], sizeof(e));
+		buf_put(&sorted, st->events.data + off[i], sizeof(e) + e.len);
+	}
+	if (sorted.error || offsets.error)
+		stacks_die("sorting samples", ENOMEM);
+	buf_release(&offsets);
+	buf_release(&st->events);
+	st->events = sorted;
 }
 
 void stacks_record(struct stacks *st, char **argv, uint64_t max, uint64_t hz)
 {
-	struct record_layout layout = {PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER |
-					       PERF_SAMPLE_STACK_USER,
-				       (unsigned)__builtin_popcountll(regs_arch.perf_mask)};
-	struct ring *ring = NULL;
-	int go, fd, status = 0;
-	pid_t pid = start_held(argv, &go);
-	struct pollfd p;
+	struct record_layout layout = {SAMPLE_TYPE, (unsigned)__builtin_popcountll(regs_arch.perf_mask)};
+	struct recorder rec = {.max = max};
 	bool running = true;
+	int go, status = 0;
+	nfds_t i;
 
-	fd = open_event(pid, hz, &ring);
+	rec.pid = start_held(argv, &go);
+	open_events(&rec, hz);
 	if (write(go, "x", 1) != 1)
 		stacks_die("starting the command", errno);
 	close(go);
-	p = (struct pollfd){.fd = fd, .events = POLLIN};
 	while (running && st->n < max) {
-		poll(&p, 1, 100);
-		running = waitpid(pid, &status, WNOHANG) == 0;
-		drain(st, ring, &layout, max);
+		poll(rec.fds, rec.n, 100);
+		running = waitpid(rec.pid, &status, WNOHANG) == 0;
+		for (i = 0; i < rec.n; i++)
+			drain(st, rec.rings[i], &layout, &rec);
 	}
-	kill(-pid, SIGKILL); /* the command's group, and what it left behind */
+	kill(-rec.pid, SIGKILL); /* the command's group, and what it left behind */
 	if (running)
-		waitpid(pid, &status, 0);
+		waitpid(rec.pid, &status, 0);
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
 		fprintf(stderr, "stacks: the command returned %d\n", WEXITSTATUS(status));
-	ring_free(ring);
-	close(fd);
+	for (i = 0; i < rec.n; i++) {
+		ring_free(rec.rings[i]);
+		close(rec.fds[i].fd);
+	}
+	sort_events(st);
 }
 
 void stacks_save(const struct stacks *st, const char *path)
@@ -196,13 +305,15 @@ void stacks_save(const struct stacks *st, const char *path)
 /* True if replaying the event stays inside its bytes. */
 static bool well_formed(const struct event *e, const uint8_t *data)
 {
+	const struct event_sample *s = (const void *)data;
+
 	switch (e->kind) {
 	case EVENT_MAP:
 		return e->len > sizeof(struct event_map) && !data[e->len - 1];
 	case EVENT_EXEC:
 		return true;
 	case EVENT_SAMPLE:
-		return e->len >= sizeof(struct event_sample);
+		return e->len >= sizeof(*s) && s->n_chain <= (e->len - sizeof(*s)) / 8;
 	default:
 		return false;
 	}
@@ -270,6 +381,17 @@ static void replay_map(struct replay *r, const struct event_map *m)
 	r->generation++;
 }
 
+static struct unwind_sample sample_of(const struct event_sample *s, uint32_t len)
+{
+	const uint64_t *chain = (const void *)(s + 1);
+
+	return (struct unwind_sample){.regs = s->regs,
+				      .chain = s->n_chain ? chain : NULL,
+				      .n_chain = (uint32_t)s->n_chain,
+				      .stack = (const uint8_t *)(chain + s->n_chain),
+				      .stack_size = len - sizeof(*s) - s->n_chain * 8};
+}
+
 void replay_all(struct replay *r, const struct stacks *st,
 		void (*sample)(struct replay *, const struct unwind_sample *, void *), void *arg)
 {
@@ -292,9 +414,7 @@ void replay_all(struct replay *r, const struct stacks *st,
 			r->maps = maps_new();
 			r->generation++;
 		} else if (e.kind == EVENT_SAMPLE) {
-			const struct event_sample *s = data;
-			struct unwind_sample u = {
-				.regs = s->regs, .stack = s->stack, .stack_size = e.len - sizeof(*s)};
+			struct unwind_sample u = sample_of(data, e.len);
 
 			sample(r, &u, arg);
 		}

@@ -2,8 +2,8 @@
 /*
  * stacks.h - real stacks, recorded once and unwound as often as wanted.
  *
- * Runs a command with a CPU-clock event on its first thread and keeps
- * registers, stack copies and mappings in memory, or in a file of this
+ * Runs a command with CPU-clock events on all its threads and keeps registers,
+ * stack copies, the kernel's callchains and mappings (not its children's) in memory, or in a file of this
  * machine's use. Failures end the program: this is for tests only.
  */
 #ifndef TESTS_TRUTH_STACKS_H

@@ -5,7 +5,7 @@
  *   unwind_libdw [-n SAMPLES] [-F HZ] [-o STORE] [--min-equal P] [--min-complete P] -- COMMAND...
  *   unwind_libdw -i STORE
  *
- * Runs COMMAND with a CPU-clock event on its first thread, keeps registers,
+ * Runs COMMAND with CPU-clock events on all its threads, keeps registers,
  * stack copies and mappings, then unwinds every sample with both and compares.
  * A frame that we do not have counts as unequal. Where libdwfl itself reports
  * an error and we go on, what we found beyond is counted apart: no verdict.
