@@ -20,8 +20,8 @@ LIBS := -ldw -lelf -lz -llzma -liberty -ldl
 
 LAYERS := base collect symbolize export cli
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
-REGS_OTHER := $(filter-out collect/regs_$(ARCH).c,$(wildcard collect/regs_*.c))
-SRCS := $(filter-out $(REGS_OTHER),$(foreach d,$(LAYERS),$(wildcard $(d)/*.c)))
+ARCH_OTHER := $(filter-out %_$(ARCH).c,$(wildcard collect/*_x86_64.c collect/*_aarch64.c))
+SRCS := $(filter-out $(ARCH_OTHER),$(foreach d,$(LAYERS),$(wildcard $(d)/*.c)))
 LIB_SRCS := $(filter-out cli/main.c,$(SRCS))
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)

@@ -123,6 +123,7 @@ static void adopt_elf(struct module *m, const struct elf_file *f)
 
 	m->entry = f->entry;
 	m->has_interp = f->has_interp;
+	m->has_code = f->machine == regs_arch.e_machine;
 	m->eh_frame_hdr = f->eh_frame_hdr;
 	m->eh_frame = f->eh_frame;
 	m->debug_frame = f->debug_frame;
@@ -368,6 +369,7 @@ static void open_contents(struct modules *ms, struct entry *e, pid_t pid, const 
 		/* Its code never runs here by itself: its CFI would mean other registers. */
 		e->m.eh_frame_hdr = e->m.eh_frame = e->m.debug_frame = (struct cfi_section){0, 0, 0};
 		e->m.entry = 0;
+		e->m.has_code = false;
 	}
 }
 

@@ -31,6 +31,7 @@ struct module {
 	uint32_t id;     /* index into profile->modules; where path, fd, segments, build id are */
 	uint64_t entry;  /* e_entry, an ELF virtual address */
 	bool has_interp; /* PT_INTERP present: a dynamic executable */
+	bool has_code;   /* an executable segment of this architecture */
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
 	bool index_tried;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * splice.c - see unwind_private.h: the kernel's callchain, where the copy ends.
+ *
+ * The kernel follows frame records {frame pointer, return address} from the
+ * same registers at the same moment. Followed once more inside the copy, each
+ * entry of its chain gets a place on the stack. The join is where the last
+ * record in the copy lies in the last frame that CFI found: one place, whatever
+ * the addresses are, so recursion cannot make it ambiguous. The frames before
+ * must agree with their records as well, in place and in value; else the code
+ * has no frame pointers there, and nothing is added.
+ */
+#include "collect/unwind_private.h"
+
+#define AGREE 3 /* frames that must have a record each */
+
+struct record_at {
+	uint64_t addr, ra;
+	uint32_t index; /* in the chain */
+};
+
+/* The last AGREE records in the copy, the last of them first. Returns how many there are. */
+static unsigned records_in_copy(const struct unwind_sample *s, struct record_at last[AGREE])
+{
+	uint64_t at = s->regs[regs_arch.sp], fp = s->regs[regs_arch.fp], rec[2];
+	uint32_t i;
+	unsigned n = 0, k;
+
+	for (i = 1; i < s->n_chain; i++) {
+		if (fp < at || s->stack_size < sizeof(rec) || fp - at > s->stack_size - sizeof(rec) || fp % 8)
+			break;
+		memcpy(rec, s->stack + (fp - at), sizeof(rec));
+		if (regs_strip_pc(rec[1]) != regs_strip_pc(s->chain[i]))
+			return 0; /* not what the kernel did */
+		for (k = AGREE - 1; k; k--)
+			last[k] = last[k - 1];
+		last[0] = (struct record_at){fp, regs_strip_pc(rec[1]), i};
+		n += n < AGREE;
+		if (rec[0] <= fp)
+			break;
+		fp = rec[0];
+	}
+	return n;
+}
+
+/* Frame @i was called from where @r says, and @r lies in the frame that it called. */
+static bool agrees(const struct walk *w, const struct unwind_frame *frames, uint32_t i,
+		   const struct record_at *r)
+{
+	return frames[i].pc == r->ra - 1 && r->addr >= w->trail[(i - 1) % TRAIL] &&
+	       r->addr < w->trail[i % TRAIL];
+}
+
+/* How a stack ends whose outermost frame is @f. */
+static enum unwind_end end_at(struct walk *w, const struct unwind_frame *f)
+{
+	switch (unwind_row(w, f->map, f->pc, false)->kind) {
+	case ROW_END_CFI:
+		return UNWIND_COMPLETE_CFI;
+	case ROW_END_ENTRY:
+		return UNWIND_COMPLETE_ENTRY;
+	case ROW_END_CODE:
+		return UNWIND_COMPLETE_RULE;
+	default:
+		return UNWIND_END_STACK;
+	}
+}
+
+uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum unwind_end *end)
+{
+	const struct unwind_sample *s = w->sample;
+	struct record_at last[AGREE] = {{0, 0, 0}};
+	uint32_t i, n = w->n;
+	unsigned k;
+	uint64_t ra;
+
+	if (w->switched || w->guessed || n <= AGREE || !s->stack || records_in_copy(s, last) < AGREE)
+		return 0;
+	for (k = 0; k < AGREE; k++)
+		if (!agrees(w, frames, n - 1 - k, &last[k]))
+			return 0;
+	for (i = last[0].index + 1; i < s->n_chain && n < max; i++) {
+		ra = regs_strip_pc(s->chain[i]);
+		frames[n] = (struct unwind_frame){ra - 1, ra ? maps_find(w->maps, ra - 1) : NULL};
+		if (!frames[n].map)
+			break;
+		n++;
+	}
+	if (n > w->n)
+		*end = end_at(w, &frames[n - 1]);
+	return n - w->n;
+}

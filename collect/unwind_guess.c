@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* unwind_guess.c - see unwind_private.h: steps where nothing describes the code. */
+#include "collect/unwind_private.h"
+
+#include "collect/code.h"
+
+/* No code is mapped below; a pc there is a call through a null pointer, perhaps with an offset. */
+#define NULL_AREA 65536
+/* How far above the copy a frame pointer may point: the frames between were cut off. */
+#define FP_REACH (1u << 20)
+/* How large the frame of start code may be. */
+#define NORETURN_WORDS 64
+
+/* A call through a null pointer: nothing of the callee has run, so the return address is where the call put
+ * it. */
+static bool step_null_call(struct walk *w)
+{
+	uint64_t sp = w->regs[regs_arch.sp], ra;
+
+	if (regs_arch.lr >= 0)
+		ra = w->valid & bit((unsigned)regs_arch.lr) ? w->regs[regs_arch.lr] : 0;
+	else if (!load(w, sp, &ra))
+		return false;
+	ra = regs_strip_pc(ra);
+	if (!ra || !maps_find(w->maps, ra - 1))
+		return false;
+	w->valid &= regs_arch.callee_saved;
+	arrive(w, ra, regs_arch.lr >= 0 ? sp : sp + 8, false);
+	return true;
+}
+
+static bool plausible_link(const struct walk *w, uint64_t fp, uint64_t next)
+{
+	/* 0 marks the outermost frame: x86-64 psABI 3.4.1, AAPCS64 6.4.6 */
+	return !next || (next > fp && next - w->at < w->size + FP_REACH);
+}
+
+/* The frame record that both psABIs describe: {caller's frame pointer, return address} at the frame pointer.
+ */
+enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason)
+{
+	uint64_t fp = w->regs[regs_arch.fp], next, ra;
+
+	if (!(w->valid & bit(regs_arch.fp)))
+		return reason;
+	if (!fp && !w->exact)
+		return UNWIND_COMPLETE_RULE;
+	if (fp < w->regs[regs_arch.sp] || fp % 8)
+		return reason;
+	if (!load(w, fp, &next) || !load(w, fp + 8, &ra))
+		return w->guessed ? unreadable(w, fp) : reason;
+	ra = regs_strip_pc(ra);
+	if (!next && !ra && !w->exact)
+		return UNWIND_COMPLETE_RULE;
+	if (!plausible_link(w, fp, next) || !ra || !maps_find(w->maps, ra - 1))
+		return reason;
+	w->guessed = true;
+	w->vouched = false;
+	w->valid = bit(regs_arch.fp);
+	w->regs[regs_arch.fp] = next;
+	arrive(w, ra, fp + 16, false);
+	/* Where calls do not push, the record may lie anywhere in the frame: a lower bound only. */
+	if (regs_arch.lr >= 0)
+		w->valid &= ~bit(regs_arch.sp);
+	return GO_ON;
+}
+
+enum unwind_end unwind_step_unknown(struct walk *w, const struct mapping *map)
+{
+	enum unwind_end reason = UNWIND_END_NO_CFI;
+	const struct module *m;
+
+	if (!map) {
+		reason = UNWIND_END_NO_MAPPING;
+		if (!w->exact) /* no return address at all, perhaps: nothing to build on */
+			return reason;
+		if (w->regs[regs_arch.pc] < NULL_AREA && step_null_call(w))
+			return GO_ON;
+	} else {
+		m = module_by_id(w->u->ms, map->module->id);
+		if (m && m->info->reason != MODULE_OK && m->info->kind != MODULE_ANON)
+			reason = UNWIND_END_NO_MODULE;
+	}
+	return unwind_step_frame_pointer(w, reason);
+}
+
+/* ---- the code itself ---- */
+
+static bool follows_call(struct walk *w, uint64_t ra)
+{
+	const struct mapping *map = maps_find(w->maps, ra - 1);
+	uint64_t vaddr;
+
+	return map && module_by_id(w->u->ms, map->module->id) &&
+	       profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) &&
+	       code_follows_call(w->u->ms, map->module, vaddr + 1);
+}
+
+/* A signal trampoline is where a handler returns to, and no call is before it. */
+static bool is_trampoline(struct walk *w, uint64_t ra)
+{
+	const struct mapping *map = maps_find(w->maps, ra);
+
+	return map && unwind_row(w, map, ra - 1, false)->signal;
+}
+
+enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
+{
+	const struct row r = *row; /* looking at the caller may move it in the cache */
+	uint64_t cfa, ra;
+
+	if (!(w->valid & bit(r.cfa_reg)))
+		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+	cfa = w->regs[r.cfa_reg] + (uint64_t)(int64_t)r.cfa_off;
+	if (!ascends(w, cfa))
+		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+	if (!load(w, cfa + (uint64_t)((int64_t)r.base * 8), &ra))
+		return unreadable(w, cfa);
+	ra = regs_strip_pc(ra);
+	/* 0 ends a stack made by hand. */
+	if (ra && !follows_call(w, ra) && !is_trampoline(w, ra))
+		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+	return unwind_step_row(w, &r);
+}
+
+/*
+ * Start code calls what never returns, and leaves its return address on the
+ * stack all the same: the entry point's, or that of the code which ends a thread.
+ */
+enum unwind_end unwind_step_noreturn(struct walk *w)
+{
+	uint64_t sp = w->regs[regs_arch.sp], ra;
+	const struct mapping *map;
+	unsigned i, kind;
+
+	for (i = 0; i < NORETURN_WORDS && load(w, sp + 8 * i, &ra); i++) {
+		ra = regs_strip_pc(ra);
+		map = ra ? maps_find(w->maps, ra - 1) : NULL;
+		if (!map || !map->module || !follows_call(w, ra))
+			continue;
+		kind = unwind_row(w, map, ra - 1, false)->kind;
+		if (kind != ROW_END_ENTRY && kind != ROW_END_CODE)
+			continue;
+		w->valid = 0;
+		return arrive(w, ra, sp + 8 * (i + 1), false);
+	}
+	return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+}
