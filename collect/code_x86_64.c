@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define PENDING   64  /* branches not yet followed */
-#define STORES    8   /* of one path: pushes of callee-saved registers */
+#define STORES    16  /* of one path: pushes, mostly */
 #define SEEN_BITS 11  /* a table of the instructions done, half full at most */
 #define WINDOW    256 /* code is read by the piece */
 
@@ -65,6 +65,7 @@ struct path {
 	uint8_t n_stores;
 	uint8_t align_base; /* register whose value at the start is known to be off + 16 n; NOT_ALIGNED */
 	int32_t align_off;
+	uint16_t table_regs; /* bit per register that was added to or indexed: what jump tables do */
 	bool eax_known;
 	uint32_t eax;
 };
@@ -77,6 +78,7 @@ struct search {
 	uint64_t seen[1 << SEEN_BITS]; /* address + 1 */
 	bool cut;                      /* some way could not be followed to its end */
 	bool found, contradicted;
+	bool weak;    /* found at a jump that is taken for a tail call */
 	bool started; /* the first instructions led on, without a branch */
 	enum code_verdict straight;
 	struct path end; /* at the return */
@@ -115,8 +117,8 @@ static struct value load_from(const struct path *p, struct value at)
 	return (struct value){MEMORY, at.base, at.off};
 }
 
-/* Only what the caller's registers held is ever asked for again; what finds no place is lost. */
-static void store_at(struct path *p, struct value at, struct value what)
+/* What finds no place is forgotten: restored registers come from slots that are written once. */
+static void store_at(struct path *p, struct value at, struct value what, bool always)
 {
 	unsigned i;
 
@@ -126,7 +128,7 @@ static void store_at(struct path *p, struct value at, struct value what)
 		;
 	if (i < p->n_stores)
 		p->stores[i].what = what;
-	else if (what.kind == ADDRESS && !what.off && i < STORES)
+	else if ((always || what.kind != LOST) && i < STORES)
 		p->stores[p->n_stores++] = (struct store){at, what};
 }
 
@@ -141,7 +143,7 @@ static struct value operand(const struct path *p, const struct insn *o)
 static void push(struct path *p, struct value what)
 {
 	p->reg[RSP] = plus(p->reg[RSP], -8);
-	store_at(p, p->reg[RSP], what);
+	store_at(p, p->reg[RSP], what, true);
 }
 
 static struct value pop(struct path *p)
@@ -198,7 +200,7 @@ static void two_operands(struct path *p, const struct insn *o)
 	if (op == 0x89 && o->wide && o->mod == 3)
 		p->reg[o->rm] = p->reg[o->reg];
 	else if (op == 0x89 && o->wide)
-		store_at(p, operand(p, o), p->reg[o->reg]);
+		store_at(p, operand(p, o), p->reg[o->reg], false);
 	else if (op == 0x8b && o->wide)
 		p->reg[o->reg] = o->mod == 3 ? p->reg[o->rm] : load_from(p, operand(p, o));
 	else if (op == 0x8d && o->wide)
@@ -244,6 +246,10 @@ static void advance(struct path *p, const struct insn *o)
 	note_eax(p, o);
 	if (o->map || o->vector)
 		return;
+	if (o->has_modrm && (o->opcode == 0x03 || o->opcode == 0x63 || (o->opcode == 0x8b && o->has_index)))
+		p->table_regs |= (uint16_t)(1u << o->reg);
+	else if (o->opcode == 0x01 && o->mod == 3)
+		p->table_regs |= (uint16_t)(1u << o->rm);
 	one_operand(p, o, &handled);
 	if (!handled && o->has_modrm)
 		two_operands(p, o);
@@ -316,7 +322,7 @@ static bool aligned_call(struct path *p)
 	return true;
 }
 
-static void arrive_at_return(struct search *s, const struct path *p)
+static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 {
 	struct value sp = p->reg[RSP];
 	unsigned i;
@@ -328,11 +334,14 @@ static void arrive_at_return(struct search *s, const struct path *p)
 	if (p->align_base == sp.base && (sp.off - p->align_off) % 16 != 8 &&
 	    (sp.off - p->align_off) % 16 != -8)
 		return; /* of another function, behind a call that never returns */
-	if (!s->found) {
+	if (!s->found || (s->weak && !weak)) {
 		s->found = true;
+		s->weak = weak;
 		s->end = *p;
 		return;
 	}
+	if (weak)
+		return;
 	if (same(s->end.reg[RSP], sp)) {
 		for (i = 0; i < sizeof(preserved); i++)
 			if (!same(s->end.reg[preserved[i]], p->reg[preserved[i]]))
@@ -347,14 +356,15 @@ static void arrive_at_return(struct search *s, const struct path *p)
 /*
  * What a path does at a branch of any kind; false: goes on to *@next. One byte
  * map only. Indirect jumps through a table end a path; those through a pointer
- * in memory, as in PLT stubs, are calls in the place of a return.
+ * in memory, as in PLT stubs, are calls in the place of a return. So are those
+ * through a register that no table was indexed for, if there is no better way.
  */
 static bool branches(struct search *s, struct path *p, const struct insn *o, uint64_t *next)
 {
 	uint8_t op = o->opcode;
 
 	if (op == 0xc3 || op == 0xc2) {
-		arrive_at_return(s, p);
+		arrive_at_return(s, p, false);
 		return true;
 	}
 	if (op == 0xe8 || (op == 0xff && (o->reg & 7) == 2)) {
@@ -363,7 +373,9 @@ static bool branches(struct search *s, struct path *p, const struct insn *o, uin
 	}
 	if (op == 0xff && ((o->reg & 7) == 4 || (o->reg & 7) == 5)) {
 		if (o->rip_relative)
-			arrive_at_return(s, p);
+			arrive_at_return(s, p, false);
+		else if (o->mod == 3 && !(p->table_regs & 1u << o->rm))
+			arrive_at_return(s, p, true);
 		else
 			s->cut = true;
 		return true;

@@ -3,7 +3,6 @@
 
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
-TRUTH_BIN := $(BUILD)/tests/truth/unwind_libdw
 UPLOAD_BIN := $(BUILD)/tests/upload/windows
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
@@ -30,7 +29,10 @@ $(BUILD)/tests/targets/demo: tests/targets/demo.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
 
-$(TRUTH_BIN): $(wildcard tests/truth/*.c tests/truth/*.h) $(BUILD)/libddprof.a
+TRUTH_SRCS := $(filter-out tests/truth/stacks.c,$(wildcard tests/truth/*.c))
+TRUTH_BINS := $(TRUTH_SRCS:tests/truth/%.c=$(BUILD)/tests/truth/%)
+
+$(BUILD)/tests/truth/%: tests/truth/%.c tests/truth/stacks.c tests/truth/stacks.h $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS)
 
@@ -53,7 +55,7 @@ run: deps-build
 
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
-tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BIN) $(UPLOAD_BIN) $(REPLAY_BINS)
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(REPLAY_BINS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory tests
