@@ -37,10 +37,16 @@ enum code_verdict {
 /*
  * What the code at ELF virtual address @vaddr of @m does. @exact: interrupted
  * there; else @vaddr is a return address. @row is set for CODE_ROW only: all
- * rules relative to the CFA, row->signal for a signal trampoline, start and end 0.
+ * rules relative to the CFA, start and end 0.
  */
 enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vaddr, bool exact,
 			      struct cfi_row *row);
+
+/*
+ * True if @vaddr is where a signal handler returns to (musl's and Go's have no
+ * CFI): @row then restores what the kernel saved.
+ */
+bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struct cfi_row *row);
 
 /* Whether the instruction that ends at ELF virtual address @vaddr of @m is a call. */
 bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr);

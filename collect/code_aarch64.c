@@ -15,6 +15,12 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
 	return CODE_UNKNOWN;
 }
 
+bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struct cfi_row *row)
+{
+	(void)ms, (void)m, (void)vaddr, (void)row;
+	return false;
+}
+
 bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr)
 {
 	uint32_t insn;

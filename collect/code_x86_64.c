@@ -18,6 +18,8 @@
 #define SEEN_BITS 11  /* a table of the instructions done, half full at most */
 #define WINDOW    256 /* code is read by the piece */
 
+#define SIGRETURN_MAX 9 /* bytes of a signal trampoline */
+
 enum {
 	RAX,
 	RCX,
@@ -483,25 +485,25 @@ static enum code_verdict make_row(const struct path *end, struct cfi_row *row)
 }
 
 /* mov $15, %rax (or %eax); syscall: rt_sigreturn, with the ucontext on top of the stack. */
-static bool is_sigreturn(struct search *s, uint64_t vaddr)
+bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struct cfi_row *row)
 {
+	uint8_t raw[SIGRETURN_MAX];
 	struct insn a, b;
-
-	return fetch(s, vaddr, &a) && !a.map && a.imm == 15 &&
-	       ((a.opcode == 0xc7 && a.mod == 3 && a.rm == RAX) || (a.opcode == 0xb8 && a.rm == RAX)) &&
-	       fetch(s, vaddr + a.len, &b) && b.map == 1 && b.opcode == 0x05;
-}
-
-static void signal_row(struct cfi_row *row)
-{
+	uint64_t off;
 	unsigned i;
 
+	if (!module_vaddr_to_off(m, vaddr, &off) || module_read(ms, m, off, raw, SIGRETURN_MAX) ||
+	    !insn_decode(raw, SIGRETURN_MAX, &a) || a.map || a.vector || a.imm != 15 ||
+	    !((a.opcode == 0xc7 && a.mod == 3 && a.rm == RAX) || (a.opcode == 0xb8 && a.rm == RAX)) ||
+	    !insn_decode(raw + a.len, SIGRETURN_MAX - a.len, &b) || b.map != 1 || b.opcode != 0x05)
+		return false;
 	memset(row, 0, sizeof(*row));
 	row->signal = true;
 	row->ra = regs_arch.pc;
 	row->cfa_reg = regs_arch.sp;
 	for (i = 0; i < sizeof(ucontext_slot); i++)
 		row->regs[i] = (struct cfi_rule){.kind = CFI_OFFSET, .u.off = 8 * ucontext_slot[i]};
+	return true;
 }
 
 enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vaddr, bool exact,
@@ -514,10 +516,6 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
 	memset(&s, 0, offsetof(struct search, window));
 	s.ms = ms;
 	s.m = m;
-	if (is_sigreturn(&s, vaddr)) {
-		signal_row(row);
-		return CODE_ROW;
-	}
 	p->pc = vaddr;
 	for (i = 0; i < N_REGS; i++)
 		p->reg[i] = (struct value){ADDRESS, (uint8_t)i, 0};

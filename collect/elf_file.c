@@ -127,7 +127,7 @@ static void take_shdr(const struct elf_source *src, struct elf_file *f, const El
 		      const Elf64_Shdr *strings)
 {
 	struct cfi_section s = {sh->sh_addr, sh->sh_offset, sh->sh_size};
-	char name[16] = "";
+	char name[32] = "";
 	uint64_t left;
 
 	if (sh->sh_type == SHT_NOTE) {
@@ -149,6 +149,11 @@ static void take_shdr(const struct elf_source *src, struct elf_file *f, const El
 		f->eh_frame_hdr = s;
 	else if (!strcmp(name, ".debug_frame"))
 		f->debug_frame = s;
+	else if ((!strcmp(name, ".gopclntab") || !strcmp(name, ".data.rel.ro.gopclntab")) &&
+		 (sh->sh_flags & SHF_ALLOC))
+		f->gopclntab = s;
+	else if (!strcmp(name, ".text"))
+		f->text = s;
 }
 
 static void read_shdrs(const struct elf_source *src, const Elf64_Ehdr *eh, struct elf_file *f)
@@ -235,6 +240,8 @@ int elf_file_parse(const struct elf_source *src, struct elf_file *out)
 	find_eh_frame(src, &f);
 	drop_if_outside(src, &f.eh_frame);
 	drop_if_outside(src, &f.debug_frame);
+	drop_if_outside(src, &f.gopclntab);
+	drop_if_outside(src, &f.text);
 	*out = f;
 	return 0;
 }

@@ -26,7 +26,7 @@ struct elf_file {
 	uint8_t n_segments, build_id_len;
 	struct module_segment segments[PROFILE_MAX_SEGMENTS];
 	uint8_t build_id[PROFILE_BUILD_ID_MAX];
-	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
+	struct cfi_section eh_frame_hdr, eh_frame, debug_frame, gopclntab, text;
 };
 
 /* All @len bytes at @off: 0, -ENODATA if there are fewer, -errno. */

@@ -127,6 +127,8 @@ static void adopt_elf(struct module *m, const struct elf_file *f)
 	m->eh_frame_hdr = f->eh_frame_hdr;
 	m->eh_frame = f->eh_frame;
 	m->debug_frame = f->debug_frame;
+	m->gopclntab = f->gopclntab;
+	m->text = f->text;
 	info->e_type = f->type;
 	info->e_machine = f->machine;
 	info->n_segments = f->n_segments;
@@ -367,7 +369,8 @@ static void open_contents(struct modules *ms, struct entry *e, pid_t pid, const 
 		close_contents(info);
 	} else if (info->e_machine != regs_arch.e_machine) {
 		/* Its code never runs here by itself: its CFI would mean other registers. */
-		e->m.eh_frame_hdr = e->m.eh_frame = e->m.debug_frame = (struct cfi_section){0, 0, 0};
+		e->m.eh_frame_hdr = e->m.eh_frame = e->m.debug_frame = e->m.gopclntab =
+			(struct cfi_section){0, 0, 0};
 		e->m.entry = 0;
 		e->m.has_code = false;
 	}

@@ -33,6 +33,8 @@ struct module {
 	bool has_interp; /* PT_INTERP present: a dynamic executable */
 	bool has_code;   /* an executable segment of this architecture */
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
+	struct cfi_section gopclntab, text; /* a Go program's function table, see gotab.h */
+	uint64_t go_text;                   /* private to gotab.c; 0: not looked for */
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */
 	bool index_tried;
 	struct jit *jit;             /* MODULE_ANON: private to jit.c; NULL: nothing known */

@@ -19,8 +19,9 @@ enum row_kind {
 	ROW_FULL,      /* expressions and the like: cfi_row_at() tells */
 	ROW_END_CFI,   /* outermost frame: the return address is undefined */
 	ROW_END_ENTRY, /* outermost frame: the entry point */
-	ROW_END_CODE,  /* outermost frame: nothing but an exit system call follows */
+	ROW_END_RULE,  /* outermost frame: nothing but an exit system call follows, or Go's table says so */
 	ROW_CODE,      /* as ROW_CFI, but from the code itself: the return address must follow a call */
+	ROW_SWITCH,    /* goes on on another stack */
 	ROW_NORETURN,  /* no CFI, and code that never returns */
 	ROW_NONE,      /* no CFI covers the address */
 	ROW_BAD,       /* malformed or not supported */

@@ -9,6 +9,9 @@
  * the addresses are, so recursion cannot make it ambiguous. The frames before
  * must agree with their records as well, in place and in value; else the code
  * has no frame pointers there, and nothing is added.
+ *
+ * Where Go goes on on another stack, the frame pointer leads from one to the
+ * other: the join is then at the last frame of the stack that was copied.
  */
 #include "collect/unwind_private.h"
 
@@ -59,7 +62,7 @@ static enum unwind_end end_at(struct walk *w, const struct unwind_frame *f)
 		return UNWIND_COMPLETE_CFI;
 	case ROW_END_ENTRY:
 		return UNWIND_COMPLETE_ENTRY;
-	case ROW_END_CODE:
+	case ROW_END_RULE:
 		return UNWIND_COMPLETE_RULE;
 	default:
 		return UNWIND_END_STACK;
@@ -71,12 +74,16 @@ uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum 
 	const struct unwind_sample *s = w->sample;
 	struct record_at last[AGREE] = {{0, 0, 0}};
 	uint32_t i, n = w->n;
-	unsigned k;
+	unsigned k, need;
 	uint64_t ra;
 
-	if (w->switched || w->guessed || n <= AGREE || !s->stack || records_in_copy(s, last) < AGREE)
+	if ((w->switched && !w->go_switch) || w->guessed || !s->stack || n < 2)
 		return 0;
-	for (k = 0; k < AGREE; k++)
+	/* Go's code has frame pointers by rule, but for what runs before a function has set up its own. */
+	need = !w->go_switch || n - 2 > AGREE ? AGREE : n - 2;
+	if (n < need + 1 || records_in_copy(s, last) < need)
+		return 0;
+	for (k = 0; k < need; k++)
 		if (!agrees(w, frames, n - 1 - k, &last[k]))
 			return 0;
 	for (i = last[0].index + 1; i < s->n_chain && n < max; i++) {

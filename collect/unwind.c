@@ -9,6 +9,7 @@
 #include "collect/unwind_private.h"
 
 #include "collect/code.h"
+#include "collect/gotab.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -67,30 +68,51 @@ static bool is_entry(const struct module *m, const struct cfi_row *full)
 	return m->entry && m->entry == full->start;
 }
 
-/* What the code itself tells where there is no CFI. */
-static void fill_from_code(struct unwinder *u, struct module *m, uint64_t vaddr, bool exact, struct row *row)
+/*
+ * The full row of u->full from what there is but CFI: signal trampolines, Go's
+ * table, and the code itself. Returns the kind it is of.
+ */
+static enum row_kind other_row(struct unwinder *u, struct module *m, uint64_t vaddr, bool exact)
 {
-	if (m->entry && vaddr >= m->entry && vaddr - m->entry < ENTRY_WINDOW) {
-		row->kind = ROW_END_ENTRY;
-		return;
+	if (code_signal_row(u->ms, m, vaddr + !exact, &u->full))
+		return ROW_FULL;
+	switch (gotab_row_at(u->ms, m, vaddr, &u->full)) {
+	case GOTAB_ROW:
+		return ROW_CFI;
+	case GOTAB_TOP:
+		return ROW_END_RULE;
+	case GOTAB_SWITCH:
+		return ROW_SWITCH;
+	case GOTAB_NONE:
+		break;
 	}
+	if (m->entry && vaddr >= m->entry && vaddr - m->entry < ENTRY_WINDOW)
+		return ROW_END_ENTRY;
 	switch (code_row_at(u->ms, m, vaddr + !exact, exact, &u->full)) {
 	case CODE_ROW:
-		row_pack(row, &u->full);
-		if (row->kind == ROW_CFI)
-			row->kind = ROW_CODE;
-		else if (!row->signal)
-			row->kind = ROW_NONE;
-		break;
+		return ROW_CODE;
 	case CODE_NORETURN:
-		row->kind = ROW_NORETURN;
-		break;
+		return ROW_NORETURN;
 	case CODE_EXITS:
-		row->kind = ROW_END_CODE;
-		break;
+		return ROW_END_RULE;
 	case CODE_UNKNOWN:
 		break;
 	}
+	return ROW_NONE;
+}
+
+static void fill_other(struct unwinder *u, struct module *m, uint64_t vaddr, bool exact, struct row *row)
+{
+	enum row_kind kind = other_row(u, m, vaddr, exact);
+
+	if (kind == ROW_CFI || kind == ROW_CODE || kind == ROW_FULL) {
+		row_pack(row, &u->full);
+		if (kind == ROW_CODE && row->kind == ROW_FULL)
+			kind = ROW_NONE;
+		else if (row->kind == ROW_FULL)
+			kind = ROW_FULL;
+	}
+	row->kind = kind;
 }
 
 /* @exact: the code at @off was interrupted; else it is the last byte of a call. No address is ever both. */
@@ -103,9 +125,14 @@ static void fill_row(struct unwinder *u, struct module *m, uint64_t off, bool ex
 	row->signal = 0;
 	if (!module_by_id(u->ms, m->id) || !profile_module_vaddr(m->info, off, &vaddr))
 		return;
-	err = cfi_row_at(u->cfi, m, vaddr, &u->full);
+	/* Go's .debug_frame cannot tell where a stack ends or changes; its table can. */
+	err = m->gopclntab.size ? -ENOENT : cfi_row_at(u->cfi, m, vaddr, &u->full);
+	if (err == -ENOENT)
+		fill_other(u, m, vaddr, exact, row);
+	if (m->gopclntab.size && row->kind == ROW_NONE)
+		err = cfi_row_at(u->cfi, m, vaddr, &u->full);
 	if (err == -ENOENT) {
-		fill_from_code(u, m, vaddr, exact, row);
+		return;
 	} else if (err) {
 		row->kind = ROW_BAD;
 	} else {
@@ -209,13 +236,16 @@ static inline enum unwind_end step(struct walk *w, struct unwind_frame *frame)
 		return unwind_step_full(w, frame->map, frame->pc);
 	case ROW_CODE:
 		return unwind_step_code(w, row);
+	case ROW_SWITCH:
+		w->switched = w->go_switch = true;
+		return UNWIND_END_STACK;
 	case ROW_NORETURN:
 		return unwind_step_noreturn(w);
 	case ROW_END_CFI:
 		return UNWIND_COMPLETE_CFI;
 	case ROW_END_ENTRY:
 		return UNWIND_COMPLETE_ENTRY;
-	case ROW_END_CODE:
+	case ROW_END_RULE:
 		return UNWIND_COMPLETE_RULE;
 	case ROW_NONE:
 		return unwind_step_unknown(w, frame->map);

@@ -139,7 +139,7 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 		if (!map || !map->module || !follows_call(w, ra))
 			continue;
 		kind = unwind_row(w, map, ra - 1, false)->kind;
-		if (kind != ROW_END_ENTRY && kind != ROW_END_CODE)
+		if (kind != ROW_END_ENTRY && kind != ROW_END_RULE)
 			continue;
 		w->valid = 0;
 		return arrive(w, ra, sp + 8 * (i + 1), false);

@@ -53,6 +53,7 @@ struct walk {
 	bool exact;            /* pc is where it was interrupted, not where a call returns to */
 	bool guessed;          /* some frame was found by its frame pointer */
 	bool switched;         /* left for another stack, of which there is no copy */
+	bool go_switch;        /* so did the Go runtime, on its own terms */
 	bool vouched;          /* the last step was by CFI, or by code and a call before the return address */
 	uint32_t n;            /* frames so far */
 	uint64_t trail[TRAIL]; /* stack pointer of frame i at [i % TRAIL] */

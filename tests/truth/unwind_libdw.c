@@ -202,7 +202,7 @@ struct groups {
 
 struct comparison {
 	struct oracle oracle;
-	uint64_t compared, equal, beyond, beyond_samples;
+	uint64_t compared, equal, beyond, beyond_samples, spliced, spliced_samples;
 	struct groups unequal, incomplete;
 };
 
@@ -285,6 +285,12 @@ static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 	if (!unwind_end_complete(end))
 		explain_end(c, r, &f[n - 1], end);
 	walk_oracle(o, r, s);
+	/* What comes from the kernel's callchain libdw has no part in. */
+	c->spliced += got.spliced;
+	c->spliced_samples += got.spliced > 0;
+	if (got.spliced)
+		o->n = o->n < n - got.spliced ? o->n : n - got.spliced;
+	n -= got.spliced;
 	total = n > o->n ? n : o->n;
 	if (n > o->n && o->error && unwind_end_complete(end)) {
 		c->beyond += n - o->n;
@@ -346,6 +352,9 @@ static int report(struct comparison *c, const struct ours *cold, const struct ou
 	if (c->beyond)
 		printf("frames found where libdw gives up: %" PRIu64 " in %" PRIu64 " samples\n", c->beyond,
 		       c->beyond_samples);
+	if (c->spliced)
+		printf("frames from the kernel's callchain: %" PRIu64 " in %" PRIu64 " samples\n", c->spliced,
+		       c->spliced_samples);
 	print_groups(&c->unequal, true);
 	if (warm->frames && c->oracle.frames)
 		printf("ns/frame: ours %.1f (first pass %.1f, stack in cache %.1f); libdw %.1f\n",
