@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_CPUS 512
@@ -48,7 +50,8 @@ struct recorder {
 	struct pollfd fds[MAX_CPUS];
 	nfds_t n;
 	pid_t pid;
-	uint64_t max;
+	uint64_t max, hz;
+	unsigned every_ms;
 };
 
 void stacks_die(const char *what, int err)
@@ -263,34 +266,58 @@ static void sort_events(struct stacks *st)
 	st->events = sorted;
 }
 
-void stacks_record(struct stacks *st, char **argv, uint64_t max, uint64_t hz)
+/* Run @argv, and call @take for the rings whenever there is something, until it ends or has taken enough. */
+static void run(struct stacks *st, struct recorder *rec, char **argv, void (*take)(struct recorder *, void *),
+		void *arg)
 {
-	struct record_layout layout = {SAMPLE_TYPE, (unsigned)__builtin_popcountll(regs_arch.perf_mask)};
-	struct recorder rec = {.max = max};
+	struct timespec pause = {rec->every_ms / 1000, rec->every_ms % 1000 * 1000000L};
 	bool running = true;
 	int go, status = 0;
 	nfds_t i;
 
-	rec.pid = start_held(argv, &go);
-	open_events(&rec, hz);
+	rec->pid = start_held(argv, &go);
+	open_events(rec, rec->hz);
 	if (write(go, "x", 1) != 1)
 		stacks_die("starting the command", errno);
 	close(go);
-	while (running && st->n < max) {
-		poll(rec.fds, rec.n, 100);
-		running = waitpid(rec.pid, &status, WNOHANG) == 0;
-		for (i = 0; i < rec.n; i++)
-			drain(st, rec.rings[i], &layout, &rec);
+	while (running && st->n < rec->max) {
+		if (rec->every_ms)
+			nanosleep(&pause, NULL);
+		else
+			poll(rec->fds, rec->n, 100);
+		running = waitpid(rec->pid, &status, WNOHANG) == 0;
+		take(rec, arg);
 	}
-	kill(-rec.pid, SIGKILL); /* the command's group, and what it left behind */
+	kill(-rec->pid, SIGKILL); /* the command's group, and what it left behind */
 	if (running)
-		waitpid(rec.pid, &status, 0);
+		waitpid(rec->pid, &status, 0);
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
 		fprintf(stderr, "stacks: the command returned %d\n", WEXITSTATUS(status));
-	for (i = 0; i < rec.n; i++) {
-		ring_free(rec.rings[i]);
-		close(rec.fds[i].fd);
+	for (i = 0; i < rec->n; i++) {
+		ring_free(rec->rings[i]);
+		close(rec->fds[i].fd);
 	}
+}
+
+static struct record_layout layout_of(void)
+{
+	return (struct record_layout){SAMPLE_TYPE, (unsigned)__builtin_popcountll(regs_arch.perf_mask)};
+}
+
+static void take_all(struct recorder *rec, void *arg)
+{
+	struct record_layout layout = layout_of();
+	nfds_t i;
+
+	for (i = 0; i < rec->n; i++)
+		drain(arg, rec->rings[i], &layout, rec);
+}
+
+void stacks_record(struct stacks *st, char **argv, uint64_t max, uint64_t hz)
+{
+	struct recorder rec = {.max = max, .hz = hz};
+
+	run(st, &rec, argv, take_all, st);
 	sort_events(st);
 }
 
@@ -419,4 +446,72 @@ void replay_all(struct replay *r, const struct stacks *st,
 			sample(r, &u, arg);
 		}
 	}
+}
+
+/* ---- while it runs ---- */
+
+struct watch {
+	struct stacks *st;
+	struct replay *r;
+	void (*sample)(struct replay *, const struct unwind_sample *, void *);
+	void *arg;
+};
+
+/* One record's events are kept, gone through and forgotten. */
+static void watch_record(struct watch *w, const struct record *r, const struct recorder *rec)
+{
+	struct event e;
+
+	buf_clear(&w->st->events);
+	keep_record(w->st, r, rec);
+	if (!w->st->events.len)
+		return;
+	memcpy(&e, w->st->events.data, sizeof(e));
+	if (e.kind == EVENT_SAMPLE) {
+		struct unwind_sample s = sample_of((const void *)(w->st->events.data + sizeof(e)), e.len);
+
+		s.pid = rec->pid;
+		w->sample(w->r, &s, w->arg);
+	} else if (e.kind == EVENT_MAP) {
+		replay_map(w->r, (const void *)(w->st->events.data + sizeof(e)));
+	} else if (e.kind == EVENT_EXEC) {
+		maps_unref(w->r->maps);
+		w->r->maps = maps_new();
+		w->r->generation++;
+	}
+}
+
+static void take_watch(struct recorder *rec, void *arg)
+{
+	static uint64_t scratch[RING_RECORD_MAX / 8];
+	struct record_layout layout = layout_of();
+	struct perf_event_header hdr;
+	struct record r;
+	nfds_t i;
+
+	for (i = 0; i < rec->n; i++) {
+		ring_mark(rec->rings[i]);
+		while (ring_peek(rec->rings[i], &hdr) > 0) {
+			if (!record_decode(ring_record(rec->rings[i], scratch), &layout, &r))
+				watch_record(arg, &r, rec);
+			ring_consume(rec->rings[i]);
+		}
+	}
+}
+
+void stacks_watch(struct stacks *st, struct replay *r, char **argv, uint64_t max, uint64_t hz,
+		  unsigned every_ms, void (*sample)(struct replay *, const struct unwind_sample *, void *),
+		  void *arg)
+{
+	struct recorder rec = {.max = max, .hz = hz, .every_ms = every_ms};
+	struct watch w = {st, r, sample, arg};
+	cpu_set_t all, one;
+
+	CPU_ZERO(&one);
+	if (sched_getaffinity(0, sizeof(all), &all))
+		stacks_die("affinity", errno);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	run(st, &rec, argv, take_watch, &w);
+	sched_setaffinity(0, sizeof(all), &all);
 }
