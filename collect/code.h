@@ -48,7 +48,10 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
  */
 bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struct cfi_row *row);
 
-/* Whether the instruction that ends at ELF virtual address @vaddr of @m is a call. */
-bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr);
+/*
+ * Whether the instruction that ends at ELF virtual address @vaddr of @m is a
+ * call. *@target, if it is given: where to, or 0 if only the running program knows.
+ */
+bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr, uint64_t *target);
 
 #endif

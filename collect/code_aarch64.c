@@ -21,7 +21,7 @@ bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struc
 	return false;
 }
 
-bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr)
+bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr, uint64_t *target)
 {
 	uint32_t insn;
 	uint64_t off;
@@ -29,6 +29,9 @@ bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr)
 	if (vaddr < 4 || !module_vaddr_to_off(m, vaddr - 4, &off) ||
 	    module_read(ms, m, off, &insn, sizeof(insn)))
 		return false;
+	if (target)
+		*target = insn >> 26 == 0x25 ? vaddr - 4 + (uint64_t)((int64_t)((uint64_t)insn << 38) >> 36)
+					     : 0;
 	/* bl; blr, and its forms with pointer authentication */
 	return insn >> 26 == 0x25 || (insn & 0xfefff000) == 0xd63f0000;
 }

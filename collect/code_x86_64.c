@@ -326,10 +326,12 @@ static bool aligned_call(struct path *p)
 
 static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 {
-	struct value sp = p->reg[RSP];
+	struct value sp = p->reg[RSP], ra = load_from(p, sp);
 	unsigned i;
 
-	if (sp.kind != ADDRESS) {
+	/* The return address may have been moved, to drop arguments; one made by the path itself is no
+	 * caller. */
+	if (sp.kind != ADDRESS || ra.kind != MEMORY || ra.base != sp.base) {
 		s->cut = true;
 		return;
 	}
@@ -469,7 +471,7 @@ static void set_rule(struct cfi_row *row, unsigned reg, struct value v, struct v
 
 static enum code_verdict make_row(const struct path *end, struct cfi_row *row)
 {
-	struct value cfa = plus(end->reg[RSP], 8);
+	struct value cfa = plus(end->reg[RSP], 8), ra;
 	unsigned i;
 
 	if (cfa.kind != ADDRESS || (cfa.base != RSP && cfa.base != RBP) || (cfa.base == RSP && cfa.off < 8))
@@ -478,7 +480,8 @@ static enum code_verdict make_row(const struct path *end, struct cfi_row *row)
 	row->cfa_reg = dwarf_number[cfa.base];
 	row->cfa_off = cfa.off;
 	row->ra = regs_arch.pc;
-	row->regs[regs_arch.pc] = (struct cfi_rule){.kind = CFI_OFFSET, .u.off = -8};
+	ra = load_from(end, end->reg[RSP]);
+	row->regs[regs_arch.pc] = (struct cfi_rule){.kind = CFI_OFFSET, .u.off = (int64_t)ra.off - cfa.off};
 	for (i = 0; i < sizeof(preserved); i++)
 		set_rule(row, preserved[i], end->reg[preserved[i]], cfa);
 	return CODE_ROW;
@@ -534,7 +537,7 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
 
 /* ---- calls ---- */
 
-bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr)
+bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr, uint64_t *target)
 {
 	uint8_t b[8];
 	uint64_t off;
@@ -547,8 +550,11 @@ bool code_follows_call(struct modules *ms, struct module *m, uint64_t vaddr)
 	for (len = 2; len <= sizeof(b); len++) {
 		if (!insn_decode(b + sizeof(b) - len, len, &o) || o.len != len || o.map || o.vector)
 			continue;
-		if ((o.opcode == 0xe8 && len >= 5) || (o.opcode == 0xff && (o.reg & 7) == 2))
-			return true;
+		if (!(o.opcode == 0xe8 && len >= 5) && !(o.opcode == 0xff && (o.reg & 7) == 2))
+			continue;
+		if (target)
+			*target = o.opcode == 0xe8 ? vaddr + (uint64_t)o.imm : 0;
+		return true;
 	}
 	return false;
 }

@@ -214,7 +214,6 @@ inline enum unwind_end unwind_step_row(struct walk *w, const struct row *row)
 	}
 	if (!(w->valid & bit(ra)))
 		return UNWIND_END_BAD_MEMORY;
-	w->vouched = true;
 	return arrive(w, w->regs[ra], cfa, false);
 }
 
@@ -291,15 +290,12 @@ static enum unwind_end walk_frames(struct walk *w, struct unwind_frame *frames, 
 	while (stop == GO_ON) {
 		if (w->n >= max && (max < 4 || w->n == WALK_MAX))
 			return UNWIND_END_FRAMES;
-		/* Nothing but the best counts for memory that was read later. */
-		if (w->live == LIVE_OPEN && !w->vouched)
-			return UNWIND_END_STACK;
 		pc = w->regs[regs_arch.pc] - (w->exact ? 0 : 1);
 		f = &frames[place(w->n, max)];
 		*f = (struct unwind_frame){pc, maps_find(w->maps, pc)};
 		w->trail[w->n++ % TRAIL] = w->regs[regs_arch.sp];
 		stop = step(w, f);
-		if (!w->switched && w->live == LIVE_CLOSED)
+		if (!w->switched)
 			w->high = w->regs[regs_arch.sp];
 	}
 	return stop;
@@ -321,17 +317,14 @@ static void start(struct walk *w, struct unwinder *u, struct maps *maps, const s
 		w->size = 0;
 	w->valid = (1ull << regs_arch.n) - 1;
 	w->exact = true;
-	w->vouched = true;
 }
 
-/* What the walk needed of the copy. */
+/* What the walk needed of the copy: all of it, if it needed more than there is. */
 static uint64_t used(const struct walk *w, enum unwind_end end)
 {
-	uint64_t at = w->sample->regs[regs_arch.sp], size = w->sample->stack ? w->sample->stack_size : 0;
-
-	if (w->live != LIVE_CLOSED || (end == UNWIND_END_STACK && !w->switched))
-		return w->switched && w->high - at < size ? w->high - at : size;
-	return w->high - at < size ? w->high - at : size;
+	if (end == UNWIND_END_STACK && !w->switched)
+		return w->size;
+	return w->high - w->at < w->size ? w->high - w->at : w->size;
 }
 
 void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
@@ -342,15 +335,7 @@ void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_samp
 
 	start(&w, u, maps, sample);
 	end = walk_frames(&w, frames, max);
-	*out = (struct unwind_result){.stack_used = used(&w, end)};
-	if (w.live != LIVE_CLOSED && (w.n > max || !live_confirm(&w, end))) {
-		w.n = w.live_from < max ? w.live_from : max;
-		end = UNWIND_END_STACK;
-	} else if (w.live != LIVE_CLOSED) {
-		out->remote = w.n - w.live_from;
-	}
-	out->n = w.n;
-	out->end = end;
+	*out = (struct unwind_result){.end = end, .n = w.n, .stack_used = used(&w, end)};
 	if (w.n > max)
 		unroll(frames, w.n, max, out);
 	else if (end == UNWIND_END_STACK && sample->chain && w.n < max)

@@ -4,9 +4,6 @@
 
 #include <errno.h>
 
-/* Bytes of a signal frame that hold the interrupted registers, on every architecture known here. */
-#define SIGNAL_FRAME 304
-
 /* The value that @rule gives register @reg in the caller. 0, -EBADMSG, or -EFAULT: not known (*@addr: where
  * it is). */
 static int rule_value(const struct cfi_machine *mc, const struct cfi_rule *rule, unsigned reg, uint64_t cfa,
@@ -65,10 +62,7 @@ static enum unwind_end change_stack(struct walk *w, uint64_t sp)
 	uint64_t from = w->regs[regs_arch.sp];
 
 	if (sp < w->at || sp - w->at >= w->size) {
-		/* Live memory counts only while the frame that saved these registers is there as it was. */
 		w->switched = true;
-		w->proof_at = from;
-		w->proof_len = SIGNAL_FRAME;
 		return GO_ON;
 	}
 	return sp > from ? GO_ON : UNWIND_END_NO_PROGRESS;
@@ -112,17 +106,14 @@ static int full_return_address(const struct cfi_machine *mc, const struct cfi_ro
 
 enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint64_t pc)
 {
-	struct cfi_machine mc;
+	const struct cfi_machine mc = {w->regs, w->valid, w->stack, w->at, w->size};
 	struct cfi_row *full = &w->u->full;
 	uint64_t out[REGS_MAX] = {0}, valid, cfa, ra, addr = 0;
 	enum unwind_end end;
 	int err;
 
-	/* Rules look at what is at hand; this brings it there when the stack is read piece by piece. */
-	(void)load(w, w->regs[regs_arch.sp], &addr);
 	if (unwind_full_row(w, map, pc))
 		return UNWIND_END_BAD_CFI;
-	mc = (struct cfi_machine){w->regs, w->valid, w->stack, w->at, w->size};
 	err = full_cfa(&mc, full, &cfa);
 	if (!err)
 		err = full_registers(&mc, full, cfa, out, &valid);
@@ -144,6 +135,5 @@ enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint
 	}
 	memcpy(w->regs, out, sizeof(out));
 	w->valid = valid;
-	w->vouched = true;
 	return arrive(w, ra, out[regs_arch.sp], full->signal);
 }

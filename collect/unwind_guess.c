@@ -8,6 +8,10 @@
 #define NULL_AREA 65536
 /* How far above the copy a frame pointer may point: the frames between were cut off. */
 #define FP_REACH (1u << 20)
+/* Bytes that generated code may have put below its interpreter's frame, and what such a frame has at least.
+ */
+#define VM_SPILLS    2048
+#define VM_FRAME_MIN 32
 /* How large the frame of start code may be. */
 #define NORETURN_WORDS 64
 
@@ -55,7 +59,6 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 	if (!plausible_link(w, fp, next) || !ra || !maps_find(w->maps, ra - 1))
 		return reason;
 	w->guessed = true;
-	w->vouched = false;
 	w->valid = bit(regs_arch.fp);
 	w->regs[regs_arch.fp] = next;
 	arrive(w, ra, fp + 16, false);
@@ -65,35 +68,17 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 	return GO_ON;
 }
 
-enum unwind_end unwind_step_unknown(struct walk *w, const struct mapping *map)
-{
-	enum unwind_end reason = UNWIND_END_NO_CFI;
-	const struct module *m;
-
-	if (!map) {
-		reason = UNWIND_END_NO_MAPPING;
-		if (!w->exact) /* no return address at all, perhaps: nothing to build on */
-			return reason;
-		if (w->regs[regs_arch.pc] < NULL_AREA && step_null_call(w))
-			return GO_ON;
-	} else {
-		m = module_by_id(w->u->ms, map->module->id);
-		if (m && m->info->reason != MODULE_OK && m->info->kind != MODULE_ANON)
-			reason = UNWIND_END_NO_MODULE;
-	}
-	return unwind_step_frame_pointer(w, reason);
-}
-
 /* ---- the code itself ---- */
 
-static bool follows_call(struct walk *w, uint64_t ra)
+/* *@target, if given: the ELF virtual address that was called, in the module of @ra; 0: not known. */
+static bool follows_call(struct walk *w, uint64_t ra, uint64_t *target)
 {
 	const struct mapping *map = maps_find(w->maps, ra - 1);
 	uint64_t vaddr;
 
 	return map && module_by_id(w->u->ms, map->module->id) &&
 	       profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) &&
-	       code_follows_call(w->u->ms, map->module, vaddr + 1);
+	       code_follows_call(w->u->ms, map->module, vaddr + 1, target);
 }
 
 /* A signal trampoline is where a handler returns to, and no call is before it. */
@@ -118,7 +103,7 @@ enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
 		return unreadable(w, cfa);
 	ra = regs_strip_pc(ra);
 	/* 0 ends a stack made by hand. */
-	if (ra && !follows_call(w, ra) && !is_trampoline(w, ra))
+	if (ra && !follows_call(w, ra, NULL) && !is_trampoline(w, ra))
 		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
 	return unwind_step_row(w, &r);
 }
@@ -136,7 +121,7 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 	for (i = 0; i < NORETURN_WORDS && load(w, sp + 8 * i, &ra); i++) {
 		ra = regs_strip_pc(ra);
 		map = ra ? maps_find(w->maps, ra - 1) : NULL;
-		if (!map || !map->module || !follows_call(w, ra))
+		if (!map || !map->module || !follows_call(w, ra, NULL))
 			continue;
 		kind = unwind_row(w, map, ra - 1, false)->kind;
 		if (kind != ROW_END_ENTRY && kind != ROW_END_RULE)
@@ -145,4 +130,74 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 		return arrive(w, ra, sp + 8 * (i + 1), false);
 	}
 	return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+}
+
+/*
+ * The row of an interpreter's frame, if @ra is where one returns to: what was
+ * called has one CFA rule for all its code, its first instruction included.
+ * Functions of compilers never do: there the CFA is next to the stack pointer.
+ */
+static bool interpreter_row(struct walk *w, uint64_t ra)
+{
+	const struct mapping *map;
+	struct cfi_row *row = &w->u->full;
+	uint64_t target;
+
+	if (!follows_call(w, ra, &target) || !target)
+		return false;
+	map = maps_find(w->maps, ra - 1);
+	return !cfi_row_at(w->u->cfi, map->module, target, row) && target >= row->start &&
+	       target < row->end && !row->cfa_is_expr && row->cfa_reg == regs_arch.sp &&
+	       row->cfa_off >= VM_FRAME_MIN && !cfi_row_at(w->u->cfi, map->module, row->start, row) &&
+	       row->cfa_off >= VM_FRAME_MIN;
+}
+
+/*
+ * Machine code that an interpreter made runs on the interpreter's own frame,
+ * with some room for spills below it (LuaJIT). The interpreter has CFI, and its
+ * frame's return address is the first up the stack that follows a call to it.
+ */
+static enum unwind_end step_generated(struct walk *w, enum unwind_end reason)
+{
+	uint64_t sp = w->regs[regs_arch.sp], addr, ra, below;
+	struct row row = {.key = 0};
+
+	if (regs_arch.lr >= 0 || !(w->valid & bit(regs_arch.sp)))
+		return reason;
+	for (addr = sp; addr - sp < VM_SPILLS && load(w, addr, &ra); addr += 8) {
+		if (!ra || !interpreter_row(w, ra))
+			continue;
+		below = addr + 8 - (uint64_t)w->u->full.cfa_off;
+		if (below < sp || below - sp > VM_SPILLS)
+			continue;
+		row_pack(&row, &w->u->full);
+		if (row.kind != ROW_CFI)
+			return reason;
+		w->regs[regs_arch.sp] = below;
+		return unwind_step_row(w, &row);
+	}
+	return reason;
+}
+
+enum unwind_end unwind_step_unknown(struct walk *w, const struct mapping *map)
+{
+	enum unwind_end reason = UNWIND_END_NO_CFI;
+	const struct module *m;
+	enum unwind_end end;
+
+	if (!map) {
+		reason = UNWIND_END_NO_MAPPING;
+		if (!w->exact) /* no return address at all, perhaps: nothing to build on */
+			return reason;
+		if (w->regs[regs_arch.pc] < NULL_AREA && step_null_call(w))
+			return GO_ON;
+	} else {
+		m = module_by_id(w->u->ms, map->module->id);
+		if (m && m->info->reason != MODULE_OK && m->info->kind != MODULE_ANON)
+			reason = UNWIND_END_NO_MODULE;
+	}
+	end = unwind_step_frame_pointer(w, reason);
+	if (end == reason && map && map->module->info->kind == MODULE_ANON)
+		end = step_generated(w, reason);
+	return end;
 }

@@ -5,7 +5,6 @@
  *   unwind.c        the walk: rows, and steps by packed rows
  *   unwind_full.c   steps by rows that need everything: expressions, signal frames
  *   unwind_guess.c  steps where there is no CFI: frame pointers, the code itself
- *   unwind_live.c   memory of the live process, where the copy has none
  *   splice.c        the kernel's callchain, where the copy ends
  */
 #ifndef COLLECT_UNWIND_PRIVATE_H
@@ -23,8 +22,7 @@
 /* An address this far above the copy is where a deep stack goes on; beyond it is nonsense. */
 #define STACK_REACH (64u << 20)
 
-#define LIVE_PIECE 4096 /* bytes read at a time from a live process */
-#define TRAIL      8    /* frames whose place on the stack is remembered */
+#define TRAIL 8 /* frames whose place on the stack is remembered */
 
 struct unwinder {
 	struct modules *ms;
@@ -32,37 +30,24 @@ struct unwinder {
 	struct rowcache *rows;
 	const uint8_t *list; /* registers that rows speak of */
 	struct cfi_row full; /* of the frame at hand, if its row is ROW_FULL */
-	uint8_t live[LIVE_PIECE];
-};
-
-enum live_state {
-	LIVE_CLOSED, /* not asked for yet */
-	LIVE_OPEN,   /* the memory that tells proved unchanged: reading on */
-	LIVE_REFUSED,
 };
 
 struct walk {
 	struct unwinder *u;
 	struct maps *maps;
 	const struct unwind_sample *sample;
-	const uint8_t *stack; /* what is at hand now: the copy, or a piece read later */
-	uint64_t at, size;
-	uint64_t high; /* the farthest up that the walk came on the sampled stack */
+	const uint8_t *stack;
+	uint64_t at, size; /* of the stack copy */
+	uint64_t high;     /* the farthest up that the walk came on the sampled stack */
 	uint64_t regs[REGS_MAX];
 	uint64_t valid;        /* bit per register whose value is known */
 	bool exact;            /* pc is where it was interrupted, not where a call returns to */
 	bool guessed;          /* some frame was found by its frame pointer */
 	bool switched;         /* left for another stack, of which there is no copy */
 	bool go_switch;        /* so did the Go runtime, on its own terms */
-	bool vouched;          /* the last step was by CFI, or by code and a call before the return address */
-	uint32_t n;            /* frames so far */
 	uint64_t trail[TRAIL]; /* stack pointer of frame i at [i % TRAIL] */
-	enum live_state live;
-	uint32_t live_from;  /* frames that were there before */
-	uint32_t live_reads; /* pieces read */
-	uint64_t proof_at;   /* what must still be as it was in the copy */
-	uint32_t proof_len;
-	struct row row; /* where the cache has no place */
+	uint32_t n;            /* frames so far */
+	struct row row;        /* where the cache has no place */
 };
 
 static inline uint64_t bit(unsigned reg)
@@ -70,14 +55,12 @@ static inline uint64_t bit(unsigned reg)
 	return 1ull << reg;
 }
 
-bool live_load(struct walk *w, uint64_t addr, uint64_t *v);
-
-static inline bool load(struct walk *w, uint64_t addr, uint64_t *v)
+static inline bool load(const struct walk *w, uint64_t addr, uint64_t *v)
 {
 	uint64_t off = addr - w->at;
 
 	if (off >= w->size || w->size - off < sizeof(*v))
-		return w->sample->pid && live_load(w, addr, v);
+		return false;
 	memcpy(v, w->stack + off, sizeof(*v));
 	return true;
 }
@@ -87,7 +70,7 @@ static inline enum unwind_end unreadable(const struct walk *w, uint64_t addr)
 {
 	uint64_t top = w->at + w->size;
 
-	if (w->switched || w->live || (addr + 8 > top && addr < top + STACK_REACH))
+	if (w->switched || (addr + 8 > top && addr < top + STACK_REACH))
 		return UNWIND_END_STACK;
 	return UNWIND_END_BAD_MEMORY;
 }
@@ -129,12 +112,6 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 enum unwind_end unwind_step_code(struct walk *w, const struct row *row);
 enum unwind_end unwind_step_noreturn(struct walk *w);
 enum unwind_end unwind_step_unknown(struct walk *w, const struct mapping *map);
-
-/*
- * unwind_live.c: a walk that read live memory has ended with @end. False when
- * what it found cannot be trusted: then only the w->live_from frames before are.
- */
-bool live_confirm(struct walk *w, enum unwind_end end);
 
 /*
  * splice.c: go on with the kernel's callchain behind the w->n frames found.
