@@ -166,7 +166,8 @@ static bool pack(struct row *row, const struct cfi_row *full)
 
 void row_pack(struct row *row, const struct cfi_row *full)
 {
-	uint64_t key = row->key;
+	const uint64_t key = row->key;
+	const uint8_t call = row->call;
 	uint64_t ra = regs_arch.lr < 0 ? regs_arch.pc : (uint64_t)regs_arch.lr;
 
 	memset(row, 0, sizeof(*row));
@@ -177,5 +178,6 @@ void row_pack(struct row *row, const struct cfi_row *full)
 		row->kind = ROW_FULL;
 	}
 	row->signal = full->signal;
+	row->call = call;
 	row->key = key;
 }

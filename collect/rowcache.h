@@ -34,7 +34,8 @@ struct row {
 	int32_t cfa_off;
 	int16_t base; /* slots lie at CFA + 8 * (base + slot[i]) */
 	uint8_t cfa_reg;
-	uint8_t kind : 7, signal : 1;
+	uint8_t kind : 6, signal : 1;
+	uint8_t call : 1;   /* it is of a return address, which follows a call */
 	uint16_t saved;     /* bit i: rowcache's register i is in slot[i] */
 	uint16_t undefined; /* bit i: its value is lost */
 	int8_t slot[ROW_SLOTS];

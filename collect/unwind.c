@@ -122,9 +122,10 @@ static void fill_row(struct unwinder *u, struct module *m, uint64_t off, bool ex
 	int err;
 
 	row->kind = ROW_NONE;
-	row->signal = 0;
+	row->signal = row->call = 0;
 	if (!module_by_id(u->ms, m->id) || !profile_module_vaddr(m->info, off, &vaddr))
 		return;
+	row->call = !exact && code_follows_call(u->ms, m, vaddr + 1, NULL);
 	/* Go's .debug_frame cannot tell where a stack ends or changes; its table can. */
 	err = m->gopclntab.size ? -ENOENT : cfi_row_at(u->cfi, m, vaddr, &u->full);
 	if (err == -ENOENT)
@@ -158,7 +159,7 @@ const struct row *unwind_row(struct walk *w, const struct mapping *map, uint64_t
 	/* Generated code would only push useful rows out. */
 	if (!m->eh_frame_hdr.size && !m->eh_frame.size && !m->debug_frame.size && !m->entry && !m->has_code) {
 		w->row.kind = ROW_NONE;
-		w->row.signal = 0;
+		w->row.signal = w->row.call = 0;
 		return &w->row;
 	}
 	fill_row(w->u, m, off, exact, &w->row);

@@ -70,23 +70,13 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 
 /* ---- the code itself ---- */
 
-/* *@target, if given: the ELF virtual address that was called, in the module of @ra; 0: not known. */
-static bool follows_call(struct walk *w, uint64_t ra, uint64_t *target)
+/* A call is before every return address; a signal trampoline is where a handler returns to, without one. */
+static bool is_return_address(struct walk *w, uint64_t ra)
 {
 	const struct mapping *map = maps_find(w->maps, ra - 1);
-	uint64_t vaddr;
+	const struct row *row = map ? unwind_row(w, map, ra - 1, false) : NULL;
 
-	return map && module_by_id(w->u->ms, map->module->id) &&
-	       profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) &&
-	       code_follows_call(w->u->ms, map->module, vaddr + 1, target);
-}
-
-/* A signal trampoline is where a handler returns to, and no call is before it. */
-static bool is_trampoline(struct walk *w, uint64_t ra)
-{
-	const struct mapping *map = maps_find(w->maps, ra);
-
-	return map && unwind_row(w, map, ra - 1, false)->signal;
+	return row && (row->call || row->signal);
 }
 
 enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
@@ -103,7 +93,7 @@ enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
 		return unreadable(w, cfa);
 	ra = regs_strip_pc(ra);
 	/* 0 ends a stack made by hand. */
-	if (ra && !follows_call(w, ra, NULL) && !is_trampoline(w, ra))
+	if (ra && !is_return_address(w, ra))
 		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
 	return unwind_step_row(w, &r);
 }
@@ -116,15 +106,14 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 {
 	uint64_t sp = w->regs[regs_arch.sp], ra;
 	const struct mapping *map;
-	unsigned i, kind;
+	const struct row *row;
+	unsigned i;
 
 	for (i = 0; i < NORETURN_WORDS && load(w, sp + 8 * i, &ra); i++) {
 		ra = regs_strip_pc(ra);
 		map = ra ? maps_find(w->maps, ra - 1) : NULL;
-		if (!map || !map->module || !follows_call(w, ra, NULL))
-			continue;
-		kind = unwind_row(w, map, ra - 1, false)->kind;
-		if (kind != ROW_END_ENTRY && kind != ROW_END_RULE)
+		row = map ? unwind_row(w, map, ra - 1, false) : NULL;
+		if (!row || !row->call || (row->kind != ROW_END_ENTRY && row->kind != ROW_END_RULE))
 			continue;
 		w->valid = 0;
 		return arrive(w, ra, sp + 8 * (i + 1), false);
@@ -139,13 +128,14 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
  */
 static bool interpreter_row(struct walk *w, uint64_t ra)
 {
-	const struct mapping *map;
+	const struct mapping *map = maps_find(w->maps, ra - 1);
 	struct cfi_row *row = &w->u->full;
-	uint64_t target;
+	uint64_t target, vaddr;
 
-	if (!follows_call(w, ra, &target) || !target)
+	if (!map || !unwind_row(w, map, ra - 1, false)->call || !module_by_id(w->u->ms, map->module->id) ||
+	    !profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) ||
+	    !code_follows_call(w->u->ms, map->module, vaddr + 1, &target) || !target)
 		return false;
-	map = maps_find(w->maps, ra - 1);
 	return !cfi_row_at(w->u->cfi, map->module, target, row) && target >= row->start &&
 	       target < row->end && !row->cfa_is_expr && row->cfa_reg == regs_arch.sp &&
 	       row->cfa_off >= VM_FRAME_MIN && !cfi_row_at(w->u->cfi, map->module, row->start, row) &&

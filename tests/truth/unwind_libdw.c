@@ -7,8 +7,9 @@
  *
  * Runs COMMAND with CPU-clock events on all its threads, keeps registers,
  * stack copies and mappings, then unwinds every sample with both and compares.
- * A frame that we do not have counts as unequal. Where libdwfl itself reports
- * an error and we go on, what we found beyond is counted apart: no verdict.
+ * A frame that only one has counts as unequal. Where libdw has no CFI its answer
+ * is a guess by the frame pointer, and counted apart (code_cfi.c tells about ours). Where libdwfl itself
+ * reports an error and we go on, what we found beyond is counted apart: no verdict.
  */
 #include "stacks.h"
 
@@ -202,7 +203,7 @@ struct groups {
 
 struct comparison {
 	struct oracle oracle;
-	uint64_t compared, equal, beyond, beyond_samples, spliced, spliced_samples;
+	uint64_t compared, equal, beyond, beyond_samples, spliced, spliced_samples, guessed, guessed_samples;
 	struct groups unequal, incomplete;
 };
 
@@ -269,6 +270,27 @@ static void explain_end(struct comparison *c, struct replay *r, const struct unw
 	count(&c->incomplete, what, 0);
 }
 
+/* True if libdw has no CFI where @f is: what it says about the caller is a guess by the frame pointer. */
+static bool libdw_guesses(struct oracle *o, const struct unwind_frame *f)
+{
+	Dwfl_Module *m = dwfl_addrmodule(o->dwfl, f->pc);
+	Dwarf_CFI *eh, *debug;
+	Dwarf_Frame *frame = NULL;
+	Dwarf_Addr bias = 0;
+	bool known;
+
+	if (!m)
+		return true;
+	eh = dwfl_module_eh_cfi(m, &bias);
+	known = eh && !dwarf_cfi_addrframe(eh, f->pc - bias, &frame);
+	free(frame);
+	frame = NULL;
+	debug = known ? NULL : dwfl_module_dwarf_cfi(m, &bias);
+	known = known || (debug && !dwarf_cfi_addrframe(debug, f->pc - bias, &frame));
+	free(frame);
+	return !known;
+}
+
 static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 {
 	static struct unwind_frame f[MAX_FRAMES];
@@ -297,15 +319,23 @@ static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 		c->beyond_samples++;
 		total = o->n;
 	}
-	for (i = 0; i < total; i++) {
-		if (i < n && i < o->n && f[i].pc == o->pcs[i])
-			equal++;
-		else if (first == UINT32_MAX)
-			first = i;
+	for (i = 0; i < total && i < n && i < o->n && f[i].pc == o->pcs[i]; i++)
+		equal++;
+	if (i < total) {
+		first = i;
+		/* One frame too many or too few shifts all behind it: those are equal again from the root. */
+		while (i < n && i < o->n && f[n - 1 - (i - first)].pc == o->pcs[o->n - 1 - (i - first)])
+			i++;
+		equal += i - first;
+	}
+	if (first && first != UINT32_MAX && libdw_guesses(o, &f[first - 1])) {
+		c->guessed += total - equal;
+		c->guessed_samples++;
+		total = (uint32_t)equal;
 	}
 	c->compared += total;
 	c->equal += equal;
-	if (first != UINT32_MAX)
+	if (first != UINT32_MAX && total > equal)
 		explain(c, r, f, n, end, first, total - equal);
 	else if (total < n)
 		explain(c, r, f, n, end, total, 0);
@@ -352,6 +382,9 @@ static int report(struct comparison *c, const struct ours *cold, const struct ou
 	if (c->beyond)
 		printf("frames found where libdw gives up: %" PRIu64 " in %" PRIu64 " samples\n", c->beyond,
 		       c->beyond_samples);
+	if (c->guessed)
+		printf("frames where libdw has no CFI and guesses: %" PRIu64 " in %" PRIu64 " samples\n",
+		       c->guessed, c->guessed_samples);
 	if (c->spliced)
 		printf("frames from the kernel's callchain: %" PRIu64 " in %" PRIu64 " samples\n", c->spliced,
 		       c->spliced_samples);
