@@ -119,7 +119,8 @@ enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint
 		err = full_registers(&mc, full, cfa, out, &valid);
 	if (err)
 		return err == -EBADMSG ? UNWIND_END_BAD_CFI : unreadable(w, w->regs[regs_arch.sp]);
-	if (!full->signal && !ascends(w, cfa))
+	/* longjmp's CFA is the jmp_buf: where the stack pointer has a rule of its own, that tells. */
+	if (!full->signal && full->regs[regs_arch.sp].kind <= CFI_SAME && !ascends(w, cfa))
 		return UNWIND_END_NO_PROGRESS;
 	err = full_return_address(&mc, full, cfa, &ra, &addr);
 	if (err)

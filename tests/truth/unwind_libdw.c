@@ -8,8 +8,8 @@
  * Runs COMMAND with CPU-clock events on all its threads, keeps registers,
  * stack copies and mappings, then unwinds every sample with both and compares.
  * A frame that only one has counts as unequal. Where libdw has no CFI its answer
- * is a guess by the frame pointer, and counted apart (code_cfi.c tells about ours). Where libdwfl itself
- * reports an error and we go on, what we found beyond is counted apart: no verdict.
+ * is a guess by the frame pointer, and counted apart (code_cfi.c tells about ours);
+ * so is what we found where libdw ended early, with an error or without one.
  */
 #include "stacks.h"
 
@@ -17,6 +17,7 @@
 #include "collect/regs.h"
 
 #include <elfutils/libdwfl.h>
+#include <elf.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -133,14 +134,32 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
 	return DWARF_CB_OK;
 }
 
+/* Where the file's address 0 is, by the code in @map: its first page may belong to another segment, too. */
+static bool load_base(const struct profile_module *info, const struct mapping *map, uint64_t *base)
+{
+	const struct module_segment *s;
+	uint64_t off, end = map->pgoff + (map->end - map->start);
+	unsigned i;
+
+	for (i = 0; i < info->n_segments; i++) {
+		s = &info->segments[i];
+		off = s->off > map->pgoff ? s->off : map->pgoff;
+		if (!(s->flags & PF_X) || off >= end || off - s->off >= s->filesz)
+			continue;
+		*base = map->start + (off - map->pgoff) - (s->vaddr + (off - s->off));
+		return true;
+	}
+	return false;
+}
+
 static void report_module(struct oracle *o, struct replay *r, const struct mapping *map)
 {
 	const struct profile_module *info = &r->profile.modules[map->module->id];
 	const char *path = strtab_get(&r->profile.strings, info->path);
-	uint64_t vaddr;
+	uint64_t base;
 	int fd;
 
-	if (info->reason != MODULE_OK || !profile_module_vaddr(info, map->pgoff, &vaddr))
+	if (info->reason != MODULE_OK || !load_base(info, map, &base))
 		return;
 	if (info->image) {
 		fd = memfd_create("vdso", MFD_CLOEXEC);
@@ -150,7 +169,7 @@ static void report_module(struct oracle *o, struct replay *r, const struct mappi
 		fd = dup(info->fd);
 	}
 	/* Owns the descriptor if it succeeds; a module with two mappings is refused the second time. */
-	if (!dwfl_report_elf(o->dwfl, path, path, fd, map->start - vaddr, true))
+	if (!dwfl_report_elf(o->dwfl, path, path, fd, base, true))
 		close(fd);
 }
 
@@ -291,6 +310,16 @@ static bool libdw_guesses(struct oracle *o, const struct unwind_frame *f)
 	return !known;
 }
 
+/* libdw has the same frames but for the last ones. */
+static bool is_prefix(const struct oracle *o, const struct unwind_frame *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < o->n && f[i].pc == o->pcs[i]; i++)
+		;
+	return i == o->n;
+}
+
 static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 {
 	static struct unwind_frame f[MAX_FRAMES];
@@ -314,7 +343,7 @@ static void compare(struct replay *r, const struct unwind_sample *s, void *arg)
 		o->n = o->n < n - got.spliced ? o->n : n - got.spliced;
 	n -= got.spliced;
 	total = n > o->n ? n : o->n;
-	if (n > o->n && o->error && unwind_end_complete(end)) {
+	if (n > o->n && unwind_end_complete(end) && (o->error || is_prefix(o, f))) {
 		c->beyond += n - o->n;
 		c->beyond_samples++;
 		total = o->n;
