@@ -33,10 +33,25 @@ static bool step_null_call(struct walk *w)
 	return true;
 }
 
-static bool plausible_link(const struct walk *w, uint64_t fp, uint64_t next)
+/* A call is before every return address; a signal trampoline is where a handler returns to, without one. */
+static bool is_return_address(struct walk *w, uint64_t ra)
 {
+	const struct mapping *map = maps_find(w->maps, ra - 1);
+	const struct row *row = map ? unwind_row(w, map, ra - 1, false) : NULL;
+
+	return row && (row->call || row->signal);
+}
+
+/*
+ * Whether {@next, @ra} at @fp looks like a frame record. The last one before code
+ * that uses the register otherwise holds just any value: then the call must tell.
+ */
+static bool plausible_record(struct walk *w, uint64_t fp, uint64_t next, uint64_t ra)
+{
+	if (!ra || !maps_find(w->maps, ra - 1))
+		return false;
 	/* 0 marks the outermost frame: x86-64 psABI 3.4.1, AAPCS64 6.4.6 */
-	return !next || (next > fp && next - w->at < w->size + FP_REACH);
+	return !next || (next > fp && next - w->at < w->size + FP_REACH) || is_return_address(w, ra);
 }
 
 /* The frame record that both psABIs describe: {caller's frame pointer, return address} at the frame pointer.
@@ -56,7 +71,7 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 	ra = regs_strip_pc(ra);
 	if (!next && !ra && !w->exact)
 		return UNWIND_COMPLETE_RULE;
-	if (!plausible_link(w, fp, next) || !ra || !maps_find(w->maps, ra - 1))
+	if (!plausible_record(w, fp, next, ra))
 		return reason;
 	w->guessed = true;
 	w->valid = bit(regs_arch.fp);
@@ -69,15 +84,6 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 }
 
 /* ---- the code itself ---- */
-
-/* A call is before every return address; a signal trampoline is where a handler returns to, without one. */
-static bool is_return_address(struct walk *w, uint64_t ra)
-{
-	const struct mapping *map = maps_find(w->maps, ra - 1);
-	const struct row *row = map ? unwind_row(w, map, ra - 1, false) : NULL;
-
-	return row && (row->call || row->signal);
-}
 
 enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
 {
