@@ -2,7 +2,7 @@
 /*
  * known_chain.c - a program whose stacks prove themselves.
  *
- *   known_chain SECONDS plain|deep|alternate|mixed
+ *   known_chain SECONDS plain|deep|alternate
  *
  * main calls through 24 levels, each one of four functions by the next two bits
  * of a number that changes each time; then, behind what the mode names, through
@@ -11,7 +11,6 @@
  *
  *   deep       a frame of 100 KB in between: more than a stack copy holds
  *   alternate  the check levels run in a signal handler on an alternate stack
- *   mixed      both, by turns
  */
 #include <signal.h>
 #include <stdint.h>
@@ -113,15 +112,6 @@ __attribute__((noinline)) static void alternate(void)
 	sink++;
 }
 
-__attribute__((noinline)) static void mixed(void)
-{
-	if (sink & 1)
-		deep();
-	else
-		alternate();
-	sink++;
-}
-
 int main(int argc, char **argv)
 {
 	static char stack[1 << 16];
@@ -130,10 +120,7 @@ int main(int argc, char **argv)
 	const char *mode = argc > 2 ? argv[2] : "plain";
 	clock_t end = clock() + (clock_t)((argc > 1 ? atof(argv[1]) : 1) * CLOCKS_PER_SEC);
 
-	middle = !strcmp(mode, "deep")        ? deep
-		 : !strcmp(mode, "alternate") ? alternate
-		 : !strcmp(mode, "mixed")     ? mixed
-					      : plain;
+	middle = !strcmp(mode, "deep") ? deep : !strcmp(mode, "alternate") ? alternate : plain;
 	sigaltstack(&ss, NULL);
 	sigaction(SIGUSR2, &sa, NULL);
 	for (number = 1; clock() < end;) {

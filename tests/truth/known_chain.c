@@ -2,12 +2,14 @@
 /*
  * known_chain.c - are the stacks true that were not all in the copy?
  *
- *   known_chain [-n SAMPLES] [-F HZ] [-e MS] [-k] [--max-wrong P] [--min-complete P] -- PROGRAM...
+ *   known_chain [-n SAMPLES] [-F HZ] [--min-spliced P] [--min-complete P] -- PROGRAM...
  *
  * PROGRAM is tests/targets/known_chain or another build of it, unwound while it
- * runs: memory of the live process is allowed, or with -k only the kernel's
- * callchain. -e: look at samples every MS milliseconds only, as a collector
- * that has other things to do. The stacks' own checksums tell which are wrong.
+ * runs. The stacks' own checksums tell which are wrong: none may be. This is also
+ * what decided against reading the rest of a stack from the live process: of
+ * stacks finished so 5 % were wrong with a reader that waited at the ring, and
+ * 97 % with one that looked every 20 ms, though the bytes next to what was read
+ * had not changed and every frame was by CFI.
  */
 #include "stacks.h"
 
@@ -27,10 +29,8 @@
 
 static struct {
 	uint64_t samples, hz;
-	unsigned every_ms;
-	bool kernel_only;
-	double max_wrong, min_complete;
-} opt = {1000, 999, 0, false, 0, 0};
+	double min_spliced, min_complete;
+} opt = {1000, 999, 0, 0};
 
 static struct {
 	uint64_t start, size;
@@ -39,7 +39,7 @@ static struct {
 static unsigned n_functions;
 
 static struct {
-	uint64_t samples, complete, full, wrong, remote, spliced, gap, ends[UNWIND_END_COUNT];
+	uint64_t samples, complete, full, wrong, spliced, gap, ends[UNWIND_END_COUNT];
 } seen;
 
 static void read_symbols(const char *path)
@@ -130,19 +130,13 @@ static int verdict(struct replay *r, const struct unwind_frame *f, uint32_t n)
 static void look(struct replay *r, const struct unwind_sample *s, void *arg)
 {
 	static struct unwind_frame f[MAX_FRAMES];
-	struct unwind_sample copy = *s;
 	struct unwind_result got;
 	int v;
 
 	(void)arg;
-	if (opt.kernel_only)
-		copy.pid = 0;
-	else
-		copy.chain = NULL;
-	unwind_walk(r->unwinder, r->maps, &copy, f, MAX_FRAMES, &got);
+	unwind_walk(r->unwinder, r->maps, s, f, MAX_FRAMES, &got);
 	seen.samples++;
 	seen.ends[got.end]++;
-	seen.remote += got.remote > 0;
 	seen.spliced += got.spliced > 0;
 	seen.gap += got.gap > 0;
 	/* The kernel's chain ends below main's caller: what is there must be true all the same. */
@@ -156,22 +150,18 @@ static void look(struct replay *r, const struct unwind_sample *s, void *arg)
 
 static void parse_options(int argc, char **argv)
 {
-	static const struct option longs[] = {{"max-wrong", required_argument, NULL, 'w'},
+	static const struct option longs[] = {{"min-spliced", required_argument, NULL, 's'},
 					      {"min-complete", required_argument, NULL, 'c'},
 					      {NULL, 0, NULL, 0}};
 	int o;
 
-	while ((o = getopt_long(argc, argv, "+n:F:e:k", longs, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "+n:F:", longs, NULL)) != -1) {
 		if (o == 'n')
 			opt.samples = strtoull(optarg, NULL, 10);
 		else if (o == 'F')
 			opt.hz = strtoull(optarg, NULL, 10);
-		else if (o == 'e')
-			opt.every_ms = (unsigned)atoi(optarg);
-		else if (o == 'k')
-			opt.kernel_only = true;
-		else if (o == 'w')
-			opt.max_wrong = strtod(optarg, NULL);
+		else if (o == 's')
+			opt.min_spliced = strtod(optarg, NULL);
 		else if (o == 'c')
 			opt.min_complete = strtod(optarg, NULL);
 		else
@@ -185,7 +175,7 @@ int main(int argc, char **argv)
 {
 	struct stacks st;
 	struct replay r;
-	double wrong, complete;
+	double spliced, complete;
 	unsigned i;
 
 	parse_options(argc, argv);
@@ -193,17 +183,17 @@ int main(int argc, char **argv)
 	read_symbols(argv[optind]);
 	replay_init(&r);
 	stacks_init(&st);
-	stacks_watch(&st, &r, argv + optind, opt.samples, opt.hz, opt.every_ms, look, NULL);
-	wrong = seen.full ? 100.0 * (double)seen.wrong / (double)seen.full : 100;
+	stacks_watch(&st, &r, argv + optind, opt.samples, opt.hz, look, NULL);
+	spliced = seen.samples ? 100.0 * (double)seen.spliced / (double)seen.samples : 0;
 	complete = seen.samples ? 100.0 * (double)seen.complete / (double)seen.samples : 0;
-	printf("samples %" PRIu64 ", lost %" PRIu64 ", complete %.2f %%, spliced %" PRIu64 ", remote %" PRIu64
-	       ", gaps %" PRIu64 "\n",
-	       seen.samples, st.lost, complete, seen.spliced, seen.remote, seen.gap);
+	printf("samples %" PRIu64 ", lost %" PRIu64 ", complete %.2f %%, spliced %.2f %%, gaps %" PRIu64 "\n",
+	       seen.samples, st.lost, complete, spliced, seen.gap);
 	for (i = 0; i < UNWIND_END_COUNT; i++)
 		if (seen.ends[i])
 			printf("  %8" PRIu64 " %s\n", seen.ends[i], unwind_end_name(i));
-	printf("with all levels %" PRIu64 ", wrong %" PRIu64 " (%.3f %%)\n", seen.full, seen.wrong, wrong);
+	printf("with all levels %" PRIu64 ", wrong %" PRIu64 "\n", seen.full, seen.wrong);
 	replay_release(&r);
 	stacks_release(&st);
-	return seen.samples && wrong <= opt.max_wrong && complete >= opt.min_complete ? 0 : 1;
+	return seen.samples && !seen.wrong && spliced >= opt.min_spliced && complete >= opt.min_complete ? 0
+													 : 1;
 }

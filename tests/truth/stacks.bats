@@ -206,3 +206,20 @@ built() {
 	compare "$T/odd_stacks" 2 alternate
 	grep -q 'stack copy too small' out
 }
+
+@test "frames beyond the copy: the kernel's callchain is spliced on, and no stack is wrong" {
+	gcc -O2 -g -fno-omit-frame-pointer -D_GNU_SOURCE -o chain_fp "$ROOT/tests/targets/known_chain.c"
+	"$BUILD/tests/truth/known_chain" -n 1000 --min-spliced 99 -- ./chain_fp 3 deep
+}
+
+@test "without frame pointers they are cut, and no stack is wrong" {
+	"$BUILD/tests/truth/known_chain" -n 1000 -- "$T/known_chain" 3 deep > out || { cat out; false; }
+	grep -q 'spliced 0.00 %' out
+	"$BUILD/tests/truth/known_chain" -n 1000 -- "$T/known_chain" 3 alternate
+	"$BUILD/tests/truth/known_chain" -n 1000 --min-complete 99 -- "$T/known_chain" 3 plain
+}
+
+@test "rows made from the code alone agree with CFI, at every instruction of every 20th function" {
+	[ "$(uname -m)" = x86_64 ] || skip "the code is analysed on x86-64 only"
+	"$BUILD/tests/truth/code_cfi" -s 20 --min-rows 95 --max-wrong 0.1 /lib/x86_64-linux-gnu/libc.so.6 /usr/bin/sqlite3
+}

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_CPUS 512
@@ -51,7 +50,6 @@ struct recorder {
 	nfds_t n;
 	pid_t pid;
 	uint64_t max, hz;
-	unsigned every_ms;
 };
 
 void stacks_die(const char *what, int err)
@@ -270,7 +268,6 @@ static void sort_events(struct stacks *st)
 static void run(struct stacks *st, struct recorder *rec, char **argv, void (*take)(struct recorder *, void *),
 		void *arg)
 {
-	struct timespec pause = {rec->every_ms / 1000, rec->every_ms % 1000 * 1000000L};
 	bool running = true;
 	int go, status = 0;
 	nfds_t i;
@@ -281,10 +278,7 @@ static void run(struct stacks *st, struct recorder *rec, char **argv, void (*tak
 		stacks_die("starting the command", errno);
 	close(go);
 	while (running && st->n < rec->max) {
-		if (rec->every_ms)
-			nanosleep(&pause, NULL);
-		else
-			poll(rec->fds, rec->n, 100);
+		poll(rec->fds, rec->n, 100);
 		running = waitpid(rec->pid, &status, WNOHANG) == 0;
 		take(rec, arg);
 	}
@@ -470,7 +464,6 @@ static void watch_record(struct watch *w, const struct record *r, const struct r
 	if (e.kind == EVENT_SAMPLE) {
 		struct unwind_sample s = sample_of((const void *)(w->st->events.data + sizeof(e)), e.len);
 
-		s.pid = rec->pid;
 		w->sample(w->r, &s, w->arg);
 	} else if (e.kind == EVENT_MAP) {
 		replay_map(w->r, (const void *)(w->st->events.data + sizeof(e)));
@@ -500,10 +493,9 @@ static void take_watch(struct recorder *rec, void *arg)
 }
 
 void stacks_watch(struct stacks *st, struct replay *r, char **argv, uint64_t max, uint64_t hz,
-		  unsigned every_ms, void (*sample)(struct replay *, const struct unwind_sample *, void *),
-		  void *arg)
+		  void (*sample)(struct replay *, const struct unwind_sample *, void *), void *arg)
 {
-	struct recorder rec = {.max = max, .hz = hz, .every_ms = every_ms};
+	struct recorder rec = {.max = max, .hz = hz};
 	struct watch w = {st, r, sample, arg};
 	cpu_set_t all, one;
 

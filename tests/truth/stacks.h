@@ -48,13 +48,11 @@ void replay_all(struct replay *r, const struct stacks *st,
 
 /*
  * Run @argv as stacks_record() does, but keep nothing: @sample is called for
- * each sample as it is read, with the live process's pid and the mappings of its
+ * each sample as it is read, with the mappings of its
  * time. For programs of one thread: it is held on one CPU, which keeps records
- * in order. @every_ms: let so much time pass between looks at the ring.
- */
+ * in order. */
 void stacks_watch(struct stacks *st, struct replay *r, char **argv, uint64_t max, uint64_t hz,
-		  unsigned every_ms, void (*sample)(struct replay *, const struct unwind_sample *, void *),
-		  void *arg);
+		  void (*sample)(struct replay *, const struct unwind_sample *, void *), void *arg);
 
 /* Says what failed, and exits 2. */
 void stacks_die(const char *what, int err) __attribute__((noreturn));
