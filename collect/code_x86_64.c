@@ -1,76 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * code_x86_64.c - see code.h.
- *
- * Values are known as "what register r held at the start, plus n", or as "what
- * was in memory there at the start". Only what moves stack pointers and
- * callee-saved registers is looked at: whatever else a function does to these
- * registers, it must undo before it returns, and the last load counts.
- */
+/* code_x86_64.c - see code.h: the search for a return, and the row at its end. */
 #include "collect/code.h"
 
+#include "collect/code_path_x86_64.h"
 #include "collect/insn_x86_64.h"
 
 #include <string.h>
 
 #define PENDING   64  /* branches not yet followed */
-#define STORES    16  /* of one path: pushes, mostly */
 #define SEEN_BITS 11  /* a table of the instructions done, half full at most */
 #define WINDOW    256 /* code is read by the piece */
 
 #define SIGRETURN_MAX 9 /* bytes of a signal trampoline */
 
-enum {
-	RAX,
-	RCX,
-	RDX,
-	RBX,
-	RSP,
-	RBP,
-	RSI,
-	RDI,
-	R8,
-	R9,
-	R10,
-	R11,
-	R12,
-	R13,
-	R14,
-	R15,
-	N_REGS,
-	NOT_ALIGNED = 16
-};
-
 /* DWARF's numbers: System V ABI, AMD64 supplement, figure 3.36. */
-static const uint8_t dwarf_number[N_REGS] = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t dwarf_number[PATH_REGS] = {0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15};
 
-static const uint8_t preserved[] = {RBX, RBP, R12, R13, R14, R15};
+static const uint8_t preserved[] = {PATH_RBX, PATH_RBP, PATH_R12, PATH_R13, PATH_R14, PATH_R15};
 
 /* Where struct ucontext keeps them, as DWARF 0 to 16: arch/x86/include/uapi/asm/{ucontext,sigcontext}.h */
 static const uint8_t ucontext_slot[] = {18, 17, 19, 16, 14, 13, 15, 20, 5, 6, 7, 8, 9, 10, 11, 12, 21};
-
-enum value_kind { LOST, ADDRESS, MEMORY };
-
-struct value { /* of what register @base held at the start, plus off; or what memory held there */
-	uint8_t kind, base;
-	int32_t off;
-};
-
-struct store {
-	struct value at, what;
-};
-
-struct path {
-	uint64_t pc;
-	struct value reg[N_REGS];
-	struct store stores[STORES];
-	uint8_t n_stores;
-	uint8_t align_base; /* register whose value at the start is known to be off + 16 n; NOT_ALIGNED */
-	int32_t align_off;
-	uint16_t table_regs; /* bit per register that was added to or indexed: what jump tables do */
-	bool eax_known;
-	uint32_t eax;
-};
 
 struct search {
 	struct modules *ms;
@@ -88,174 +37,6 @@ struct search {
 	size_t window_len;
 	uint8_t window[WINDOW];
 };
-
-/* ---- values ---- */
-
-static bool same(struct value a, struct value b)
-{
-	return a.kind == b.kind && (a.kind == LOST || (a.base == b.base && a.off == b.off));
-}
-
-static struct value plus(struct value v, int64_t n)
-{
-	int64_t off = v.off + n;
-
-	if (v.kind != ADDRESS || off > INT32_MAX / 2 || off < INT32_MIN / 2)
-		return (struct value){LOST, 0, 0};
-	v.off = (int32_t)off;
-	return v;
-}
-
-/* Memory below the stack pointer of the start holds only what the path itself put there. */
-static struct value load_from(const struct path *p, struct value at)
-{
-	unsigned i;
-
-	for (i = 0; at.kind == ADDRESS && i < p->n_stores; i++)
-		if (same(p->stores[i].at, at))
-			return p->stores[i].what;
-	if (at.kind != ADDRESS || (at.base == RSP && at.off < 0))
-		return (struct value){LOST, 0, 0};
-	return (struct value){MEMORY, at.base, at.off};
-}
-
-/* What finds no place is forgotten: restored registers come from slots that are written once. */
-static void store_at(struct path *p, struct value at, struct value what, bool always)
-{
-	unsigned i;
-
-	if (at.kind != ADDRESS)
-		return;
-	for (i = 0; i < p->n_stores && !same(p->stores[i].at, at); i++)
-		;
-	if (i < p->n_stores)
-		p->stores[i].what = what;
-	else if ((always || what.kind != LOST) && i < STORES)
-		p->stores[p->n_stores++] = (struct store){at, what};
-}
-
-/* The address of @o's memory operand. */
-static struct value operand(const struct path *p, const struct insn *o)
-{
-	if (o->mod == 3 || o->has_index || o->no_base)
-		return (struct value){LOST, 0, 0};
-	return plus(p->reg[o->rm], o->disp);
-}
-
-static void push(struct path *p, struct value what)
-{
-	p->reg[RSP] = plus(p->reg[RSP], -8);
-	store_at(p, p->reg[RSP], what, true);
-}
-
-static struct value pop(struct path *p)
-{
-	struct value v = load_from(p, p->reg[RSP]);
-
-	p->reg[RSP] = plus(p->reg[RSP], 8);
-	return v;
-}
-
-/* ---- instructions that do not branch ---- */
-
-static void one_operand(struct path *p, const struct insn *o, bool *handled)
-{
-	static const struct value lost = {LOST, 0, 0};
-
-	*handled = true;
-	switch (o->opcode) {
-	case 0x68: /* push imm */
-	case 0x6a:
-	case 0x9c: /* pushf */
-		push(p, lost);
-		break;
-	case 0x9d: /* popf */
-		(void)pop(p);
-		break;
-	case 0xc9: /* leave */
-		p->reg[RSP] = p->reg[RBP];
-		p->reg[RBP] = pop(p);
-		break;
-	case 0xc8: /* enter */
-		p->reg[RSP] = p->reg[RBP] = lost;
-		break;
-	default:
-		*handled = false;
-		if ((o->opcode & 0xf8) == 0x50) {
-			push(p, p->reg[o->rm]);
-			*handled = true;
-		} else if ((o->opcode & 0xf8) == 0x58) {
-			p->reg[o->rm] = pop(p);
-			*handled = true;
-		}
-	}
-}
-
-/* Copies and sums of 64 bits; everything else that names a stack register as its target loses it. */
-static void two_operands(struct path *p, const struct insn *o)
-{
-	static const struct value lost = {LOST, 0, 0};
-	unsigned op = o->opcode, group = o->reg & 7;
-	bool to_reg = op == 0x8b || op == 0x8d || op == 0x63 || (op < 0x40 && (op & 7) >= 2 && (op & 7) < 4);
-	unsigned to = to_reg ? o->reg : o->rm;
-
-	if (op == 0x89 && o->wide && o->mod == 3)
-		p->reg[o->rm] = p->reg[o->reg];
-	else if (op == 0x89 && o->wide)
-		store_at(p, operand(p, o), p->reg[o->reg], false);
-	else if (op == 0x8b && o->wide)
-		p->reg[o->reg] = o->mod == 3 ? p->reg[o->rm] : load_from(p, operand(p, o));
-	else if (op == 0x8d && o->wide)
-		p->reg[o->reg] = operand(p, o);
-	else if ((op == 0x83 || op == 0x81) && o->mod == 3 && (group == 0 || group == 5) && o->wide)
-		p->reg[o->rm] = plus(p->reg[o->rm], group ? -o->imm : o->imm);
-	else if (op == 0xff && group == 6)
-		push(p, lost);
-	else if (op == 0x8f)
-		(void)pop(p);
-	else if ((op >= 0x38 && op < 0x40) || op == 0x84 || op == 0x85 ||
-		 (op >= 0x80 && op <= 0x83 && group == 7))
-		return; /* cmp and test write nothing */
-	else if ((to_reg || o->mod == 3) && (to == RSP || to == RBP))
-		p->reg[to] = lost;
-}
-
-static void note_eax(struct path *p, const struct insn *o)
-{
-	bool plain = !o->map && !o->vector;
-
-	if (plain && o->opcode == 0xb8 && o->rm == RAX) {
-		p->eax_known = true;
-		p->eax = (uint32_t)o->imm;
-	} else if (plain && (o->opcode == 0x31 || o->opcode == 0x33) && o->mod == 3 && !o->reg && !o->rm) {
-		p->eax_known = true;
-		p->eax = 0;
-	} else if (plain && o->opcode == 0xc7 && o->mod == 3 && !o->rm) {
-		p->eax_known = true;
-		p->eax = (uint32_t)o->imm;
-	} else if (plain && o->opcode == 0xb0 && o->rm == RAX && p->eax_known) {
-		p->eax = (p->eax & ~0xffu) | (uint8_t)o->imm;
-	} else if (!(plain && o->has_modrm && o->mod == 3 && (o->opcode == 0x89 || o->opcode == 0x31) &&
-		     o->rm != RAX)) {
-		p->eax_known = false;
-	}
-}
-
-static void advance(struct path *p, const struct insn *o)
-{
-	bool handled = false;
-
-	note_eax(p, o);
-	if (o->map || o->vector)
-		return;
-	if (o->has_modrm && (o->opcode == 0x03 || o->opcode == 0x63 || (o->opcode == 0x8b && o->has_index)))
-		p->table_regs |= (uint16_t)(1u << o->reg);
-	else if (o->opcode == 0x01 && o->mod == 3)
-		p->table_regs |= (uint16_t)(1u << o->rm);
-	one_operand(p, o, &handled);
-	if (!handled && o->has_modrm)
-		two_operands(p, o);
-}
 
 /* ---- the search ---- */
 
@@ -311,13 +92,13 @@ static void enqueue(struct search *s, const struct path *p, uint64_t pc)
 /* A path comes to a call: false if the stack cannot be aligned as the ABI has it. */
 static bool aligned_call(struct path *p)
 {
-	struct value sp = p->reg[RSP];
+	struct value sp = p->reg[PATH_RSP];
 
 	if (sp.kind != ADDRESS)
 		return true;
 	if (p->align_base == sp.base)
 		return (sp.off - p->align_off) % 16 == 0;
-	if (p->align_base == NOT_ALIGNED) {
+	if (p->align_base == PATH_NOT_ALIGNED) {
 		p->align_base = sp.base;
 		p->align_off = sp.off;
 	}
@@ -326,7 +107,7 @@ static bool aligned_call(struct path *p)
 
 static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 {
-	struct value sp = p->reg[RSP], ra = load_from(p, sp);
+	struct value sp = p->reg[PATH_RSP], ra = path_load(p, sp);
 	unsigned i;
 
 	/* The return address may have been moved, to drop arguments; one made by the path itself is no
@@ -346,14 +127,14 @@ static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 	}
 	if (weak)
 		return;
-	if (same(s->end.reg[RSP], sp)) {
+	if (value_same(s->end.reg[PATH_RSP], sp)) {
 		for (i = 0; i < sizeof(preserved); i++)
-			if (!same(s->end.reg[preserved[i]], p->reg[preserved[i]]))
+			if (!value_same(s->end.reg[preserved[i]], p->reg[preserved[i]]))
 				s->end.reg[preserved[i]].kind = LOST;
 		return;
 	}
 	/* By the frame pointer or by the stack pointer: both may be right. */
-	if (s->end.reg[RSP].base == sp.base)
+	if (s->end.reg[PATH_RSP].base == sp.base)
 		s->contradicted = true;
 }
 
@@ -434,7 +215,7 @@ static bool follow(struct search *s, struct path *p)
 		s->started = true;
 	if (ended)
 		return false;
-	advance(p, &o);
+	path_advance(p, &o);
 	p->pc = next;
 	return true;
 }
@@ -471,16 +252,17 @@ static void set_rule(struct cfi_row *row, unsigned reg, struct value v, struct v
 
 static enum code_verdict make_row(const struct path *end, struct cfi_row *row)
 {
-	struct value cfa = plus(end->reg[RSP], 8), ra;
+	struct value cfa = value_plus(end->reg[PATH_RSP], 8), ra;
 	unsigned i;
 
-	if (cfa.kind != ADDRESS || (cfa.base != RSP && cfa.base != RBP) || (cfa.base == RSP && cfa.off < 8))
+	if (cfa.kind != ADDRESS || (cfa.base != PATH_RSP && cfa.base != PATH_RBP) ||
+	    (cfa.base == PATH_RSP && cfa.off < 8))
 		return CODE_UNKNOWN;
 	memset(row, 0, sizeof(*row));
 	row->cfa_reg = dwarf_number[cfa.base];
 	row->cfa_off = cfa.off;
 	row->ra = regs_arch.pc;
-	ra = load_from(end, end->reg[RSP]);
+	ra = path_load(end, end->reg[PATH_RSP]);
 	row->regs[regs_arch.pc] = (struct cfi_rule){.kind = CFI_OFFSET, .u.off = (int64_t)ra.off - cfa.off};
 	for (i = 0; i < sizeof(preserved); i++)
 		set_rule(row, preserved[i], end->reg[preserved[i]], cfa);
@@ -497,7 +279,8 @@ bool code_signal_row(struct modules *ms, struct module *m, uint64_t vaddr, struc
 
 	if (!module_vaddr_to_off(m, vaddr, &off) || module_read(ms, m, off, raw, SIGRETURN_MAX) ||
 	    !insn_decode(raw, SIGRETURN_MAX, &a) || a.map || a.vector || a.imm != 15 ||
-	    !((a.opcode == 0xc7 && a.mod == 3 && a.rm == RAX) || (a.opcode == 0xb8 && a.rm == RAX)) ||
+	    !((a.opcode == 0xc7 && a.mod == 3 && a.rm == PATH_RAX) ||
+	      (a.opcode == 0xb8 && a.rm == PATH_RAX)) ||
 	    !insn_decode(raw + a.len, SIGRETURN_MAX - a.len, &b) || b.map != 1 || b.opcode != 0x05)
 		return false;
 	memset(row, 0, sizeof(*row));
@@ -514,16 +297,13 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
 {
 	static struct search s; /* large; one search at a time */
 	struct path *p = &s.pending[0];
-	unsigned i;
 
 	memset(&s, 0, offsetof(struct search, window));
 	s.ms = ms;
 	s.m = m;
-	p->pc = vaddr;
-	for (i = 0; i < N_REGS; i++)
-		p->reg[i] = (struct value){ADDRESS, (uint8_t)i, 0};
+	path_start(p, vaddr);
 	/* At a return address the stack is as it was at the call. */
-	p->align_base = exact ? NOT_ALIGNED : RSP;
+	p->align_base = exact ? PATH_NOT_ALIGNED : PATH_RSP;
 	s.n = 1;
 	search(&s);
 	if (s.contradicted)

@@ -2,8 +2,11 @@
 /*
  * unwind.h - from registers and a copy of the stack to return addresses.
  *
- * Hybrid per frame: CFI (.eh_frame, .debug_frame) where there is some, frame
- * pointers in code without it when they are plausible. Rows are decoded on
+ * Hybrid per frame: CFI (.eh_frame, .debug_frame) where there is some, Go's
+ * function table, else the code itself (code.h), and frame pointers where they are
+ * plausible. Where the copy ends, the kernel's own callchain is spliced on if it
+ * agrees with the last frames in place and value (splice.c); of a stack with more
+ * frames than asked for both ends are kept. Rows are decoded on
  * demand and cached by (module, pc); nothing is set up per process or sample.
  * Every address into the stack copy is bounds-checked, a walk always moves up
  * the stack or stops, and every walk ends with a reason.
@@ -29,7 +32,7 @@ struct unwind_sample {
 	 * none */
 	const uint64_t *chain;
 	uint32_t n_chain;
-	pid_t pid; /* the live process whose memory may be asked where the copy has nothing; 0: none */
+	pid_t pid; /* not asked: memory read after the sample is of another moment, see known_chain.c; 0 */
 };
 
 struct unwind_frame {
@@ -42,7 +45,7 @@ struct unwind_result {
 	enum unwind_end end;
 	uint32_t n;       /* frames */
 	uint32_t spliced; /* of these, taken from the kernel's callchain */
-	uint32_t remote;  /* of these, from memory read after the sample */
+	uint32_t remote;  /* of these, from memory read after the sample: none, see pid */
 	uint32_t gap; /* index of the first frame after a gap: a [truncated] mark belongs before it; 0: no gap
 		       */
 	uint64_t stack_used; /* bytes of the copy, from the sampled SP up, that the walk needed */

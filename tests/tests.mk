@@ -29,7 +29,8 @@ $(BUILD)/tests/targets/demo: tests/targets/demo.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
 
-TRUTH_SRCS := $(filter-out tests/truth/stacks.c,$(wildcard tests/truth/*.c))
+# The code is analysed on x86-64 only.
+TRUTH_SRCS := $(filter-out tests/truth/stacks.c $(if $(filter-out x86_64,$(ARCH)),tests/truth/code_cfi.c),$(wildcard tests/truth/*.c))
 TRUTH_BINS := $(TRUTH_SRCS:tests/truth/%.c=$(BUILD)/tests/truth/%)
 
 $(BUILD)/tests/truth/%: tests/truth/%.c tests/truth/stacks.c tests/truth/stacks.h $(BUILD)/libddprof.a

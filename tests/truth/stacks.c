@@ -91,17 +91,17 @@ static void keep(struct stacks *st, enum event_kind kind, uint64_t time, const v
 
 static void keep_map(struct stacks *st, const struct record *r)
 {
-	struct {
-		struct event_map m;
-		char path[4096];
-	} e = {.m = {r->u.mmap.start, r->u.mmap.start + r->u.mmap.len, r->u.mmap.pgoff, r->u.mmap.ino,
-		     r->u.mmap.ino_generation, r->u.mmap.maj, r->u.mmap.min}};
-	size_t len = strlen(r->u.mmap.path);
+	struct event_map m = {r->u.mmap.start, r->u.mmap.start + r->u.mmap.len, r->u.mmap.pgoff,
+			      r->u.mmap.ino,   r->u.mmap.ino_generation,        r->u.mmap.maj,
+			      r->u.mmap.min};
+	static uint8_t e[sizeof(m) + 4096];
+	size_t len = strlen(r->u.mmap.path) + 1;
 
-	if (len >= sizeof(e.path))
+	if (len > sizeof(e) - sizeof(m))
 		stacks_die("a path", ENAMETOOLONG);
-	memcpy(e.path, r->u.mmap.path, len);
-	keep(st, EVENT_MAP, r->time, &e, sizeof(e.m) + len + 1);
+	memcpy(e, &m, sizeof(m));
+	memcpy(e + sizeof(m), r->u.mmap.path, len);
+	keep(st, EVENT_MAP, r->time, e, sizeof(m) + len);
 }
 
 static void keep_sample(struct stacks *st, const struct record *r)
