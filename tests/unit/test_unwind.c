@@ -45,7 +45,8 @@ struct bench {
 	uint64_t stack[WORDS];
 	uint64_t stack_size;
 	struct unwind_frame frames[MAX_FRAMES];
-	uint32_t n, max;
+	uint32_t n, max, gap;
+	uint64_t stack_used;
 	enum unwind_end end;
 };
 
@@ -145,6 +146,9 @@ static void walk(struct bench *b)
 		assert_int_equal(got.n, cold);
 		b->n = got.n;
 		b->end = got.end;
+		b->gap = got.gap;
+		b->stack_used = got.stack_used;
+		assert_int_equal(got.spliced, 0);
 	}
 }
 
@@ -283,6 +287,33 @@ static void recursion_deeper_than_the_limit_is_cut(void **state)
 	walk(b);
 	assert_int_equal(b->n, 0);
 	assert_int_equal(b->end, UNWIND_END_FRAMES);
+}
+
+static void of_too_many_frames_both_ends_are_kept(void **state)
+{
+	struct bench *b = *state;
+	uint32_t i;
+
+	b->regs[RIP] = BASE + PLAIN;
+	for (i = 0; i < 20; i++)
+		b->stack[i] = in(PLAIN);
+	b->stack[19] += 4;
+	b->stack[20] = in(ENTRY);
+	walk(b);
+	assert_int_equal(b->n, 22);
+	assert_int_equal(b->end, UNWIND_COMPLETE_ENTRY);
+	assert_int_equal(b->gap, 0);
+	assert_int_equal(b->stack_used, 21 * 8);
+	for (b->max = 8; b->max < 22; b->max++) {
+		walk(b);
+		assert_int_equal(b->n, b->max);
+		assert_int_equal(b->end, UNWIND_END_FRAMES);
+		assert_int_equal(b->gap, b->max - b->max / 4);
+		assert_int_equal(b->frames[0].pc, BASE + PLAIN);
+		assert_int_equal(b->frames[b->gap - 1].pc, in(PLAIN)-1);
+		assert_int_equal(b->frames[b->max - 2].pc, in(PLAIN) + 4 - 1);
+		assert_int_equal(b->frames[b->max - 1].pc, in(ENTRY)-1);
+	}
 }
 
 static void a_walk_never_goes_down(void **state)
@@ -535,6 +566,7 @@ int main(void)
 						set_up_bare_entry, tear_down),
 		TEST(a_stack_longer_than_its_copy_is_truncated),
 		TEST(recursion_deeper_than_the_limit_is_cut),
+		TEST(of_too_many_frames_both_ends_are_kept),
 		TEST(a_walk_never_goes_down),
 		TEST(a_wild_frame_address_is_no_truncation),
 		TEST(a_stack_at_the_end_of_the_address_space_is_not_read_past),
