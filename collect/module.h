@@ -63,7 +63,8 @@ void modules_free(struct modules *ms); /* closes descriptors */
  * added, so it is only valid until the next modules_get()).
  *
  * Order of attempts: openat2(RESOLVE_IN_ROOT) below /proc/PID/root, then
- * /proc/PID/exe, /proc/PID/map_files/START-END if permitted, then @path in our
+ * /proc/PID/exe, /proc/PID/map_files/START-END if permitted, for memfds and
+ * deleted files the process's own descriptors (the first 1024), then @path in our
  * own namespace; each accepted only if the inode agrees with @ident (the
  * device too, unless the file system reports another one, as overlayfs and
  * btrfs do).

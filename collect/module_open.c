@@ -10,6 +10,7 @@
 
 #include "base/io.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -35,6 +36,8 @@
 
 /* overlayfs may put a layer number into the highest inode bits ("xino"). */
 #define OVERLAY_INO_MASK 0x00ffffffffffffffu
+
+#define MAX_DESCRIPTORS 1024 /* of a process, looked through for one file */
 
 #define MAX_MOUNTS 16384 /* lines of mountinfo: a target may make as many as it likes */
 
@@ -244,6 +247,37 @@ static int open_in_root(pid_t pid, const char *path)
 	return fd;
 }
 
+/*
+ * One of the process's own descriptors of the file: what is left to an ordinary
+ * user of memfds and deleted libraries, as long as the process keeps it open.
+ */
+static int open_descriptor(pid_t pid, const struct module_ident *id)
+{
+	unsigned looked = 0;
+	struct dirent *d;
+	struct statx st;
+	char path[40];
+	int fd = -ENOENT;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (fd < 0 && looked++ < MAX_DESCRIPTORS && (d = readdir(dir))) {
+		/* Without asking a server: one of the descriptors may be of a file system that hangs. */
+		if (d->d_name[0] == '.' ||
+		    statx(dirfd(dir), d->d_name, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &st) ||
+		    st.stx_ino != id->ino || st.stx_dev_major != id->maj || st.stx_dev_minor != id->min)
+			continue;
+		fd = openat(dirfd(dir), d->d_name, O_PATH | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	closedir(dir);
+	return fd;
+}
+
 int module_open_file(pid_t pid, const char *path, const struct module_ident *ident, uint64_t start,
 		     uint64_t end, enum module_reason *reason)
 {
@@ -272,6 +306,11 @@ int module_open_file(pid_t pid, const char *path, const struct module_ident *ide
 		snprintf(proc, sizeof(proc), "/proc/%d/map_files/%llx-%llx", (int)pid,
 			 (unsigned long long)start, (unsigned long long)end);
 		fd = take_local(pid, open_path(proc), ident, &ignored);
+	}
+	if (fd < 0 && ident->ino && (!ident->maj || strstr(path, " (deleted)"))) {
+		enum module_reason ignored = MODULE_OK;
+
+		fd = take_local(pid, open_descriptor(pid, ident), ident, &ignored);
 	}
 	/* Our own namespace may have quite another file there: only with proof. */
 	if (fd < 0 && ident->ino && path[0] == '/')

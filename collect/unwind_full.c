@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+/* A slot that was just popped lies this near below the stack pointer; a jmp_buf may lie anywhere. */
+#define POPPED_MAX (1u << 20)
+
 /* The value that @rule gives register @reg in the caller. 0, -EBADMSG, or -EFAULT: not known (*@addr: where
  * it is). */
 static int rule_value(const struct cfi_machine *mc, const struct cfi_rule *rule, unsigned reg, uint64_t cfa,
@@ -35,7 +38,7 @@ static int rule_value(const struct cfi_machine *mc, const struct cfi_rule *rule,
 		err = rule->kind == CFI_EXPR ? cfi_eval(rule->u.expr, rule->len, mc, &cfa, addr) : 0;
 		if (err || cfi_load(mc, *addr, 8, v))
 			return err;
-		if (*addr >= sp || reg == regs_arch.pc)
+		if (*addr >= sp || sp - *addr > POPPED_MAX || reg == regs_arch.pc)
 			return -EFAULT;
 	}
 	if (from >= REGS_MAX || !(mc->valid & bit((unsigned)from)))
@@ -110,6 +113,7 @@ enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint
 	struct cfi_row *full = &w->u->full;
 	uint64_t out[REGS_MAX] = {0}, valid, cfa, ra, addr = 0;
 	enum unwind_end end;
+	bool own_sp;
 	int err;
 
 	if (unwind_full_row(w, map, pc))
@@ -119,8 +123,10 @@ enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint
 		err = full_registers(&mc, full, cfa, out, &valid);
 	if (err)
 		return err == -EBADMSG ? UNWIND_END_BAD_CFI : unreadable(w, w->regs[regs_arch.sp]);
-	/* longjmp's CFA is the jmp_buf: where the stack pointer has a rule of its own, that tells. */
-	if (!full->signal && full->regs[regs_arch.sp].kind <= CFI_SAME && !ascends(w, cfa))
+	/* longjmp's CFA is the jmp_buf: where the stack pointer has a rule of its own, that tells. It may
+	 * have been set already. */
+	own_sp = full->regs[regs_arch.sp].kind > CFI_SAME;
+	if (!full->signal && !own_sp && !ascends(w, cfa))
 		return UNWIND_END_NO_PROGRESS;
 	err = full_return_address(&mc, full, cfa, &ra, &addr);
 	if (err)
@@ -131,7 +137,8 @@ enum unwind_end unwind_step_full(struct walk *w, const struct mapping *map, uint
 		end = change_stack(w, out[regs_arch.sp]);
 		if (end != GO_ON)
 			return end;
-	} else if (out[regs_arch.sp] <= w->regs[regs_arch.sp] && !ascends(w, out[regs_arch.sp])) {
+	} else if (out[regs_arch.sp] <= w->regs[regs_arch.sp] && !ascends(w, out[regs_arch.sp]) &&
+		   !(own_sp && w->exact && out[regs_arch.sp] == w->regs[regs_arch.sp])) {
 		return UNWIND_END_NO_PROGRESS;
 	}
 	memcpy(w->regs, out, sizeof(out));
