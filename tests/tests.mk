@@ -129,6 +129,14 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -pthread -o $@ $< $(BUILD)/libddprof.a $(LIBS)
 
+$(BUILD)/bench/unwind: $(wildcard tests/bench/unwind*.c tests/bench/unwind*.h) tests/truth/stacks.c tests/truth/stacks.h $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS) -lunwind-$(ARCH)
+
+$(BUILD)/bench/deep: tests/bench/deep.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -O2 -fomit-frame-pointer -o $@ $<
+
 .PHONY: bench
 bench: deps-test
 	@$(MAKE) --no-print-directory all $(TARGET_BINS) $(BUILD)/bench/threads

@@ -50,6 +50,7 @@ struct recorder {
 	nfds_t n;
 	pid_t pid;
 	uint64_t max, hz;
+	uint32_t copy;
 };
 
 void stacks_die(const char *what, int err)
@@ -184,30 +185,30 @@ static pid_t start_held(char **argv, int *go)
 	return pid;
 }
 
-static int open_event(pid_t pid, int cpu, uint64_t hz)
+static int open_event(const struct recorder *rec, int cpu)
 {
 	struct perf_event_attr a = {.size = sizeof(a), .type = PERF_TYPE_SOFTWARE};
 
 	a.config = PERF_COUNT_SW_TASK_CLOCK;
 	a.freq = 1;
-	a.sample_freq = hz;
+	a.sample_freq = rec->hz;
 	a.sample_type = SAMPLE_TYPE;
 	a.sample_regs_user = regs_arch.perf_mask;
-	a.sample_stack_user = 65528; /* cut by the kernel to what fits a record */
+	a.sample_stack_user = rec->copy ? rec->copy : 65528; /* cut by the kernel to what fits a record */
 	a.disabled = a.enable_on_exec = a.exclude_kernel = a.exclude_hv = a.exclude_callchain_kernel = 1;
 	a.mmap = a.mmap2 = a.comm = a.comm_exec = a.task = a.sample_id_all = a.inherit = 1;
 	a.wakeup_events = 1;
-	return (int)syscall(SYS_perf_event_open, &a, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return (int)syscall(SYS_perf_event_open, &a, rec->pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-static void open_events(struct recorder *rec, uint64_t hz)
+static void open_events(struct recorder *rec)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_CONF), cpu;
 	size_t pages;
 	int fd, err = -1;
 
 	for (cpu = 0; cpu < cpus && rec->n < MAX_CPUS; cpu++) {
-		fd = open_event(rec->pid, (int)cpu, hz);
+		fd = open_event(rec, (int)cpu);
 		if (fd < 0 && errno == ENODEV)
 			continue; /* offline */
 		if (fd < 0)
@@ -273,7 +274,8 @@ static void run(struct stacks *st, struct recorder *rec, char **argv, void (*tak
 	nfds_t i;
 
 	rec->pid = start_held(argv, &go);
-	open_events(rec, rec->hz);
+	rec->copy = st->copy;
+	open_events(rec);
 	if (write(go, "x", 1) != 1)
 		stacks_die("starting the command", errno);
 	close(go);

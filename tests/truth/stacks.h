@@ -17,6 +17,7 @@
 
 struct stacks {
 	struct buf events; /* back to back, see stacks.c */
+	uint32_t copy;     /* bytes of stack to ask for, set before recording; 0: as many as can be */
 	uint64_t n;        /* samples kept */
 	uint64_t lost;     /* by the kernel, all kinds of records */
 };
