@@ -49,15 +49,16 @@ const struct mapping *maps_find(struct maps *maps, uint64_t addr)
 	const struct mapping *m;
 	uint32_t i;
 
-	if (maps->last < maps->n) {
-		m = &maps->m[maps->last];
+	i = maps->near[MAPS_NEAR(addr)];
+	if (i < maps->n) {
+		m = &maps->m[i];
 		if (addr >= m->start && addr < m->end)
 			return m;
 	}
 	i = lower_bound(maps, addr);
 	if (i == maps->n || addr < maps->m[i].start)
 		return NULL;
-	maps->last = i;
+	maps->near[MAPS_NEAR(addr)] = (uint16_t)i;
 	return &maps->m[i];
 }
 

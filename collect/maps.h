@@ -13,7 +13,8 @@
 
 #include <stdint.h>
 
-#define MAPS_MAX 65536 /* mappings per address space; more are refused */
+#define MAPS_NEAR(addr) ((addr) >> 20 & 15)
+#define MAPS_MAX        65536 /* mappings per address space; more are refused */
 
 struct mapping {
 	uint64_t start, end;
@@ -25,7 +26,7 @@ struct mapping {
 struct maps {
 	uint32_t refs;
 	uint32_t n, cap;
-	uint32_t last; /* index of the last hit: samples cluster */
+	uint16_t near[16]; /* where the last hit was, by MAPS_NEAR() of the address: samples cluster */
 	struct mapping *m;
 };
 

@@ -2,20 +2,12 @@
 /* rowcache.c - see rowcache.h. */
 #include "collect/rowcache.h"
 
-#include "base/hash.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS 4096
-#define WAYS 4
-
 _Static_assert(sizeof(struct row) == 32, "two rows fill a cache line");
-
-struct rowcache {
-	struct row rows[SETS * WAYS];
-};
+_Static_assert(ROWCACHE_ROWS == 1 << (64 - 50), "rowcache_place takes as many bits as there are rows");
 
 int rowcache_new(struct rowcache **out)
 {
@@ -33,41 +25,48 @@ void rowcache_free(struct rowcache *rc)
 	free(rc);
 }
 
-static struct row *set_of(struct rowcache *rc, uint64_t key)
+struct row *rowcache_get(struct rowcache *rc, uint64_t key)
 {
-	return rc->rows + ((key * 0x9e3779b97f4a7c15u) >> 52) * WAYS;
-}
+	uint32_t place = rowcache_place(key), i;
+	struct row *row;
 
-_Static_assert(SETS == 1 << (64 - 52), "set_of takes as many bits as there are sets");
-
-const struct row *rowcache_get(struct rowcache *rc, uint64_t key)
-{
-	struct row *set = set_of(rc, key), tmp;
-	unsigned i;
-
-	if (set[0].key == key)
-		return set;
-	for (i = 1; i < WAYS; i++) {
-		if (set[i].key != key)
-			continue;
-		/* One place forward at each hit: what is rarely used ends up last, and goes. */
-		tmp = set[i];
-		set[i] = set[i - 1];
-		set[i - 1] = tmp;
-		return &set[i - 1];
+	for (i = 0; i < ROWCACHE_WAYS; i++) {
+		row = &rc->rows[place ^ i];
+		if (row->key == key) {
+			row->used = 1;
+			return row;
+		}
 	}
 	return NULL;
 }
 
+/* A free place, else one not used since the last time all of them were. */
+static struct row *victim(struct rowcache *rc, uint32_t place)
+{
+	struct row *row, *unused = NULL;
+	uint32_t i;
+
+	for (i = 0; i < ROWCACHE_WAYS; i++) {
+		row = &rc->rows[place ^ i];
+		if (!row->key)
+			return row;
+		if (!row->used && !unused)
+			unused = row;
+	}
+	if (unused)
+		return unused;
+	for (i = 0; i < ROWCACHE_WAYS; i++)
+		rc->rows[place ^ i].used = 0;
+	return &rc->rows[place];
+}
+
 const struct row *rowcache_put(struct rowcache *rc, const struct row *row)
 {
-	struct row *set = set_of(rc, row->key);
-	unsigned i;
+	struct row *to = victim(rc, rowcache_place(row->key));
 
-	for (i = 0; i < WAYS - 1 && set[i].key; i++)
-		;
-	set[i] = *row;
-	return &set[i];
+	*to = *row;
+	to->used = 1;
+	return to;
 }
 
 struct registers {
@@ -164,6 +163,24 @@ static bool pack(struct row *row, const struct cfi_row *full)
 	return unlisted_is_plain(full, listed);
 }
 
+/* What unwind_fast.c takes for granted, see there. */
+static void judge_plain(struct row *row)
+{
+	row->plain = regs_arch.lr < 0 && row->kind == ROW_CFI &&
+		     (row->cfa_reg == regs_arch.fp || row->cfa_reg == regs_arch.sp) && row->base == -1 &&
+		     row->slot[0] == 0 && !(row->undefined & (1u << row_fp_slot()));
+}
+
+unsigned row_fp_slot(void)
+{
+	const struct registers *r = registers();
+	unsigned i = 0;
+
+	while (i < r->n - 1 && r->reg[i] != regs_arch.fp)
+		i++;
+	return i;
+}
+
 void row_pack(struct row *row, const struct cfi_row *full)
 {
 	const uint64_t key = row->key;
@@ -178,6 +195,7 @@ void row_pack(struct row *row, const struct cfi_row *full)
 		row->kind = ROW_FULL;
 	}
 	row->signal = full->signal;
+	judge_plain(row);
 	row->call = call;
 	row->key = key;
 }

@@ -34,20 +34,40 @@ struct row {
 	int32_t cfa_off;
 	int16_t base; /* slots lie at CFA + 8 * (base + slot[i]) */
 	uint8_t cfa_reg;
-	uint8_t kind : 6, signal : 1;
-	uint8_t call : 1;   /* it is of a return address, which follows a call */
-	uint16_t saved;     /* bit i: rowcache's register i is in slot[i] */
+	uint8_t kind : 4, signal : 1;
+	uint8_t call : 1;  /* it is of a return address, which follows a call */
+	uint8_t plain : 1; /* a ROW_CFI that unwind_fast.c can do: CFA by sp or fp, return address below it */
+	uint8_t used : 1;  /* since its neighbours were last looked over for a victim */
+	uint16_t saved;    /* bit i: rowcache's register i is in slot[i] */
 	uint16_t undefined; /* bit i: its value is lost */
 	int8_t slot[ROW_SLOTS];
 };
 
-struct rowcache;
+#define ROWCACHE_ROWS 16384
+
+/*
+ * Open, so that unwind_fast.c may look by itself. A row lies in one of
+ * ROWCACHE_WAYS places, nearly always the first: that of rowcache_place().
+ */
+struct rowcache {
+	struct row rows[ROWCACHE_ROWS];
+};
+
+#define ROWCACHE_WAYS 4
+
+static inline uint32_t rowcache_place(uint64_t key)
+{
+	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 50);
+}
 
 int rowcache_new(struct rowcache **out); /* 0 or -ENOMEM */
 void rowcache_free(struct rowcache *rc); /* NULL is fine */
 
 /* DWARF numbers of the registers that rows speak of, *@n of them. */
 const uint8_t *row_registers(unsigned *n);
+
+/* Which slot is the frame pointer's. */
+unsigned row_fp_slot(void);
 
 /*
  * The key of file offset @off in module @id. False when it has none, because
@@ -60,7 +80,7 @@ static inline bool row_key(uint32_t id, uint64_t off, uint64_t *key)
 }
 
 /* The row kept under @key, or NULL. Borrowed until the next put. */
-const struct row *rowcache_get(struct rowcache *rc, uint64_t key);
+struct row *rowcache_get(struct rowcache *rc, uint64_t key);
 
 /* Keep @row (with its key), perhaps at the cost of another. Returns the place. */
 const struct row *rowcache_put(struct rowcache *rc, const struct row *row);

@@ -10,6 +10,7 @@
 
 #include "collect/code.h"
 #include "collect/gotab.h"
+#include "collect/unwind_fast.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -121,8 +122,7 @@ static void fill_row(struct unwinder *u, struct module *m, uint64_t off, bool ex
 	uint64_t vaddr;
 	int err;
 
-	row->kind = ROW_NONE;
-	row->signal = row->call = 0;
+	*row = (struct row){.key = row->key, .kind = ROW_NONE};
 	if (!module_by_id(u->ms, m->id) || !profile_module_vaddr(m->info, off, &vaddr))
 		return;
 	row->call = !exact && code_follows_call(u->ms, m, vaddr + 1, NULL);
@@ -143,27 +143,40 @@ static void fill_row(struct unwinder *u, struct module *m, uint64_t off, bool ex
 	}
 }
 
-const struct row *unwind_row(struct walk *w, const struct mapping *map, uint64_t pc, bool exact)
+/* The row for @pc in @map, in the cache if it can be there, else in @uncached. */
+static const struct row *find_row(struct unwinder *u, const struct mapping *map, uint64_t pc, bool exact,
+				  struct row *uncached)
 {
 	struct module *m = map->module;
 	uint64_t off = pc - map->start + map->pgoff;
 	const struct row *row;
 	bool cached;
 
-	cached = row_key(m->id, off, &w->row.key);
+	cached = row_key(m->id, off, &uncached->key);
 	if (cached) {
-		row = rowcache_get(w->u->rows, w->row.key);
+		row = rowcache_get(u->rows, uncached->key);
 		if (row)
 			return row;
 	}
 	/* Generated code would only push useful rows out. */
 	if (!m->eh_frame_hdr.size && !m->eh_frame.size && !m->debug_frame.size && !m->entry && !m->has_code) {
-		w->row.kind = ROW_NONE;
-		w->row.signal = w->row.call = 0;
-		return &w->row;
+		*uncached = (struct row){.kind = ROW_NONE};
+		return uncached;
 	}
-	fill_row(w->u, m, off, exact, &w->row);
-	return cached ? rowcache_put(w->u->rows, &w->row) : &w->row;
+	fill_row(u, m, off, exact, uncached);
+	return cached ? rowcache_put(u->rows, uncached) : uncached;
+}
+
+const struct row *unwind_row(struct walk *w, const struct mapping *map, uint64_t pc, bool exact)
+{
+	return find_row(w->u, map, pc, exact, &w->row);
+}
+
+static const struct row *row_for_fast(void *arg, const struct mapping *map, uint64_t pc, bool exact)
+{
+	struct unwinder *u = arg;
+
+	return find_row(u, map, pc, exact, &u->uncached);
 }
 
 int unwind_full_row(struct walk *w, const struct mapping *map, uint64_t pc)
@@ -330,6 +343,13 @@ static uint64_t used(const struct walk *w, enum unwind_end end)
 
 void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
 		 struct unwind_frame *frames, uint32_t max, struct unwind_result *out)
+{
+	if (!unwind_fast(u->rows, row_for_fast, u, maps, sample, frames, max, out))
+		unwind_thorough(u, maps, sample, frames, max, out);
+}
+
+void unwind_thorough(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
+		     struct unwind_frame *frames, uint32_t max, struct unwind_result *out)
 {
 	enum unwind_end end;
 	struct walk w;

@@ -30,6 +30,7 @@ struct unwinder {
 	struct rowcache *rows;
 	const uint8_t *list; /* registers that rows speak of */
 	struct cfi_row full; /* of the frame at hand, if its row is ROW_FULL */
+	struct row uncached; /* where the cache has no place, for the fast walk */
 };
 
 struct walk {

@@ -2,13 +2,14 @@
 /*
  * unwind.c - our unwinder beside libdwfl and libunwind, over the same bytes.
  *
- *   unwind [-r ROUNDS] [-n SAMPLES] [-F HZ] [-c COPY] [-m | -p] NAME COMMAND ...
+ *   unwind [-r ROUNDS] [-n SAMPLES] [-F HZ] [-c COPY] [-m | -p | -o] NAME COMMAND ...
  *
  * Records each shell COMMAND, then lets the engines take turns for ROUNDS
  * passes and prints medians in ns per frame,
  *   figure NAME OURS OTHER RATIO
  * -m: instead, all programs mixed, sample by sample, against each alone;
- * -p: instead, the second program against the first.
+ * -p: instead, the second program against the first;
+ * -o: ours and the floors only.
  *
  *   cold    every cache of ours empty (rows, file blocks, CIEs), the stack
  *           copies flushed from the processor's caches; the libraries have been
@@ -39,8 +40,8 @@ enum pass { COLD, STEADY, WARM, FLOOR, FLOOR_COPY, DWFL_COLD, DWFL_WARM, UNW_COL
 
 static struct {
 	uint64_t rounds, samples, hz, copy;
-	bool mix, pair;
-} opt = {5, 5000, 4999, 32768, false, false};
+	bool mix, pair, only_ours;
+} opt = {.rounds = 5, .samples = 5000, .hz = 4999, .copy = 32768};
 
 /* Samples in the order in which they are unwound, and what each pass over them took. */
 struct bench {
@@ -180,6 +181,8 @@ static void round_all(struct bench *b, uint64_t r, struct world *libs)
 	b->ns[FLOOR][r] = pass_floor(b, false);
 	b->ns[FLOOR_COPY][r] = pass_floor(b, true);
 	round_ours(b, r);
+	if (opt.only_ours)
+		return;
 	b->ns[DWFL_COLD][r] = pass_cold(b, &engine_libdwfl, libs);
 	b->ns[DWFL_WARM][r] = pass_warm(b, &engine_libdwfl, libs);
 	b->ns[UNW_COLD][r] = pass_cold(b, &engine_libunwind, libs);
@@ -286,13 +289,16 @@ static void print_bench(const struct bench *b)
 	for (i = 0; i < N_PASSES; i++)
 		m[i] = median(b->ns[i]);
 	describe(b);
-	print_figure(b->name, "cold_libdwfl", m[COLD], m[DWFL_COLD]);
-	print_figure(b->name, "cold_libunwind", m[COLD], m[UNW_COLD]);
 	print_figure(b->name, "cold_floor", m[COLD], m[FLOOR]);
 	print_figure(b->name, "cold_floor_whole_copy", m[COLD], m[FLOOR_COPY]);
+	print_figure(b->name, "steady_floor", m[STEADY], m[FLOOR]);
+	print_figure(b->name, "warm_floor", m[WARM], m[FLOOR]);
+	if (opt.only_ours)
+		return;
+	print_figure(b->name, "cold_libdwfl", m[COLD], m[DWFL_COLD]);
+	print_figure(b->name, "cold_libunwind", m[COLD], m[UNW_COLD]);
 	print_figure(b->name, "steady_libdwfl", m[STEADY], m[DWFL_COLD]);
 	print_figure(b->name, "steady_libunwind", m[STEADY], m[UNW_COLD]);
-	print_figure(b->name, "steady_floor", m[STEADY], m[FLOOR]);
 	print_figure(b->name, "warm_libdwfl", m[WARM], m[DWFL_WARM]);
 	print_figure(b->name, "warm_libunwind", m[WARM], m[UNW_WARM]);
 }
@@ -347,8 +353,10 @@ static void run_each(void)
 	world_init(&libs, all, n_loads);
 	for (i = 0; i < n_loads; i++) {
 		/* The libraries may fill their caches; it is not counted. */
-		pass_cold(&b[i], &engine_libdwfl, &libs);
-		pass_cold(&b[i], &engine_libunwind, &libs);
+		if (!opt.only_ours) {
+			pass_cold(&b[i], &engine_libdwfl, &libs);
+			pass_cold(&b[i], &engine_libunwind, &libs);
+		}
 		for (r = 0; r < opt.rounds; r++)
 			round_all(&b[i], r, &libs);
 		print_bench(&b[i]);
@@ -434,7 +442,8 @@ static void run_pair(void)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: unwind [-r ROUNDS] [-n SAMPLES] [-F HZ] [-c COPY] [-m | -p] NAME COMMAND ...\n");
+		"usage: unwind [-r ROUNDS] [-n SAMPLES] [-F HZ] [-c COPY] [-m | -p | -o] NAME COMMAND "
+		"...\n");
 	exit(2);
 }
 
@@ -442,7 +451,7 @@ static void parse_options(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "+r:n:F:c:mp")) != -1) {
+	while ((o = getopt(argc, argv, "+r:n:F:c:mpo")) != -1) {
 		switch (o) {
 		case 'r':
 			opt.rounds = strtoull(optarg, NULL, 10);
@@ -461,6 +470,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'p':
 			opt.pair = true;
+			break;
+		case 'o':
+			opt.only_ours = true;
 			break;
 		default:
 			usage();
@@ -484,7 +496,8 @@ int main(int argc, char **argv)
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
 	for (argv += optind; *argv; argv += 2, n_loads++) {
-		load_record(&loads[n_loads], n_loads, argv[0], argv[1], opt.samples, opt.hz, (uint32_t)opt.copy);
+		load_record(&loads[n_loads], n_loads, argv[0], argv[1], opt.samples, opt.hz,
+			    (uint32_t)opt.copy);
 		if (!loads[n_loads].frames)
 			stacks_die(argv[0], ENODATA);
 	}
