@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LINE  64
-#define AHEAD 16
+#define AHEAD 32
 
 /* The mapping at hand. */
 struct span {

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MAX_SPACES 65536
+#define HUGE_PAGE  ((size_t)2 << 20)
 
 struct collecting {
 	struct load *l;
@@ -94,6 +96,37 @@ static void drop_short_spaces(struct load *l)
 	free(count);
 }
 
+/*
+ * The stack copies, one behind the other in huge pages: a ring is small enough
+ * for its pages to stay known to the processor, this much memory is not.
+ */
+static void move_copies(struct load *l)
+{
+	uint64_t i, at = 0;
+	uint8_t *p;
+
+	for (i = 0; i < l->n; i++)
+		l->copies_size += (l->s[i].u.stack_size + 63) & ~63ull;
+	l->copies_size += HUGE_PAGE;
+	p = mmap(NULL, l->copies_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		stacks_die("stack copies", errno);
+	l->copies = p;
+	l->regs = calloc(l->n + 1, sizeof(*l->regs));
+	if (!l->regs)
+		stacks_die("registers", ENOMEM);
+	p += -(uintptr_t)p % HUGE_PAGE;
+	(void)madvise(p, l->copies_size - HUGE_PAGE, MADV_HUGEPAGE);
+	for (i = 0; i < l->n; i++) {
+		memcpy(p + at, l->s[i].u.stack, l->s[i].u.stack_size);
+		l->s[i].u.stack = p + at;
+		at += (l->s[i].u.stack_size + 63) & ~63ull;
+		/* Registers are in the cache whenever a walk begins: they have just been decoded. */
+		memcpy(l->regs[i], l->s[i].u.regs, sizeof(l->regs[i]));
+		l->s[i].u.regs = l->regs[i];
+	}
+}
+
 static void measure(struct load *l)
 {
 	static struct unwind_frame frames[MAX_FRAMES];
@@ -139,11 +172,14 @@ void load_record(struct load *l, uint32_t index, const char *name, const char *c
 	free(spaces);
 	replay_release(&r);
 	drop_short_spaces(l);
+	move_copies(l);
 	measure(l);
 }
 
 void load_release(struct load *l)
 {
+	munmap(l->copies, l->copies_size);
+	free(l->regs);
 	free(l->s);
 	stacks_release(&l->st);
 }

@@ -16,7 +16,7 @@
 #define MAX_FRAMES 4096
 
 struct load_sample {
-	struct unwind_sample u; /* into the load's stored events */
+	struct unwind_sample u; /* borrowed from the load */
 	uint32_t load, space;   /* space: which state of the load's mappings */
 	uint32_t frames;        /* as our walk finds */
 	uint64_t used;          /* bytes of the copy, from the stack pointer up, that the walk needs */
@@ -28,6 +28,9 @@ struct load {
 	struct stacks st;
 	struct load_sample *s;
 	uint64_t n, frames, used;
+	uint64_t (*regs)[UNWIND_REGS_MAX];
+	void *copies; /* of the stacks, in memory of their own */
+	size_t copies_size;
 	uint32_t n_spaces; /* all that were seen; few of them are used */
 };
 
