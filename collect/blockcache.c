@@ -37,14 +37,24 @@ int blockcache_new(struct blockcache **out, size_t bytes)
 	while (sets * 2 * WAYS * BLOCK_SIZE <= bytes && sets < (1u << 20))
 		sets *= 2;
 	bc->set_mask = (uint32_t)sets - 1;
-	bc->blocks = calloc(sets * WAYS, sizeof(*bc->blocks));
-	bc->data = malloc(sets * WAYS * BLOCK_SIZE);
-	if (!bc->blocks || !bc->data) {
-		blockcache_free(bc);
-		return -ENOMEM;
-	}
 	*out = bc;
 	return 0;
+}
+
+/* Not before something is read: tests and fuzzers make many, and read from memory. */
+static int allocate(struct blockcache *bc)
+{
+	size_t blocks = ((size_t)bc->set_mask + 1) * WAYS;
+
+	bc->blocks = calloc(blocks, sizeof(*bc->blocks));
+	bc->data = malloc(blocks * BLOCK_SIZE);
+	if (bc->blocks && bc->data)
+		return 0;
+	free(bc->blocks);
+	free(bc->data);
+	bc->blocks = NULL;
+	bc->data = NULL;
+	return -ENOMEM;
 }
 
 void blockcache_free(struct blockcache *bc)
@@ -97,6 +107,10 @@ int blockcache_read(struct blockcache *bc, uint32_t id, int fd, uint64_t off, vo
 
 	if (off > INT64_MAX || len > INT64_MAX - off)
 		return -ENODATA;
+	if (!bc->blocks)
+		err = allocate(bc);
+	if (err)
+		return err;
 	while (len) {
 		b = get_block(bc, id, fd, off >> BLOCK_SHIFT, &err);
 		if (!b)

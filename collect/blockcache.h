@@ -13,13 +13,13 @@
 
 struct blockcache;
 
-/* At most @bytes of contents, rounded to whole sets; touched as used. 0 or -ENOMEM. */
+/* At most @bytes of contents, rounded to whole sets; allocated at the first read. 0 or -ENOMEM. */
 int blockcache_new(struct blockcache **out, size_t bytes);
 void blockcache_free(struct blockcache *bc); /* NULL is fine */
 
 /*
  * @len bytes at @off of @fd into @buf. @id names the contents: one id never
- * means two files. 0, -ENODATA when the file ends before, -errno of pread.
+ * means two files. 0, -ENODATA when the file ends before, -ENOMEM or -errno of pread.
  */
 int blockcache_read(struct blockcache *bc, uint32_t id, int fd, uint64_t off, void *buf, size_t len);
 

@@ -6,23 +6,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINE 64 /* of the processor's cache */
+
 _Static_assert(sizeof(struct row) == 32, "two rows fill a cache line");
 _Static_assert(ROWCACHE_ROWS == 1 << (64 - 50), "rowcache_place takes as many bits as there are rows");
 
 int rowcache_new(struct rowcache **out)
 {
-	struct rowcache *rc = aligned_alloc(64, sizeof(*rc));
+	struct rowcache *rc;
+	void *p = calloc(1, sizeof(*rc) + LINE); /* fresh pages need no clearing */
 
-	if (!rc)
+	if (!p)
 		return -ENOMEM;
-	memset(rc, 0, sizeof(*rc));
+	rc = (struct rowcache *)((uint8_t *)p + (LINE - (uintptr_t)p % LINE));
+	rc->allocation = p;
 	*out = rc;
 	return 0;
 }
 
 void rowcache_free(struct rowcache *rc)
 {
-	free(rc);
+	if (rc)
+		free(rc->allocation);
 }
 
 struct row *rowcache_get(struct rowcache *rc, uint64_t key)

@@ -51,6 +51,7 @@ struct row {
  */
 struct rowcache {
 	struct row rows[ROWCACHE_ROWS];
+	void *allocation; /* rows begin a cache line in it */
 };
 
 #define ROWCACHE_WAYS 4

@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BASE      0x400000u
-#define STACK     0x70000000u
-#define STACK_LEN 256
-#define FRAME_OFF 0x400u
-#define IMAGE_MAX 65536
-#define CODE_LEN  0x100000u
+#define BASE       0x400000u
+#define STACK      0x70000000u
+#define STACK_LEN  256
+#define FRAME_OFF  0x400u
+#define IMAGE_MAX  65536
+#define CODE_LEN   0x100000u
+#define MAX_INPUTS 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,31 +86,59 @@ static void walk(struct unwinder *u, struct module *m, const uint8_t *head, cons
 	maps_unref(maps);
 }
 
+/*
+ * Set up anew for every few inputs only: most of an input's time went there.
+ * Each input is a module of its own, of which the caches know nothing yet.
+ */
+static struct {
+	struct unwinder *u;
+	struct modules *ms;
+	struct profile p;
+	unsigned inputs;
+} shared;
+
+static void shared_release(void)
+{
+	unwinder_free(shared.u);
+	modules_free(shared.ms);
+	profile_release(&shared.p);
+	memset(&shared, 0, sizeof(shared));
+}
+
+static int shared_init(void)
+{
+	if (shared.inputs++ < MAX_INPUTS && shared.u)
+		return 0;
+	shared_release();
+	shared.inputs = 1;
+	if (profile_init(&shared.p))
+		return -1;
+	if (!modules_new(&shared.ms, &shared.p, MAX_INPUTS + 1) && !unwinder_new(&shared.u, shared.ms))
+		return 0;
+	shared_release();
+	return -1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t stack_len = size < 3 ? 0 : size - 3 < STACK_LEN ? size - 3 : STACK_LEN, image_len;
-	struct unwinder *u = NULL;
-	struct modules *ms = NULL;
-	struct profile p;
 	struct module *m;
 	uint8_t *image;
 
-	if (size < 3 || size > IMAGE_MAX || profile_init(&p))
+	if (size < 3 || size > IMAGE_MAX || shared_init())
 		return 0;
 	image_len = size - 3 - stack_len;
-	image = malloc(FRAME_OFF + image_len + 1);
-	if (image && !modules_new(&ms, &p, 16) && !unwinder_new(&u, ms)) {
-		if (data[0] & 1)
-			image_len = wrap(image, data + 3 + stack_len, image_len);
-		else if (image_len)
-			memcpy(image, data + 3 + stack_len, image_len);
-		m = modules_add_image(ms, "[fuzz]", image, image_len);
-		if (m)
-			walk(u, m, data, data + 3, stack_len);
-	}
-	unwinder_free(u);
-	modules_free(ms);
-	profile_release(&p);
+	/* Its exact size, so that a sanitizer sees one byte too far. */
+	image = malloc((data[0] & 1 ? FRAME_OFF : 0) + image_len + !image_len);
+	if (!image)
+		return 0;
+	if (data[0] & 1)
+		image_len = wrap(image, data + 3 + stack_len, image_len);
+	else if (image_len)
+		memcpy(image, data + 3 + stack_len, image_len);
+	m = modules_add_image(shared.ms, "[fuzz]", image, image_len);
+	if (m)
+		walk(shared.u, m, data, data + 3, stack_len);
 	free(image);
 	return 0;
 }
