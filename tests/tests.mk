@@ -4,6 +4,7 @@
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
 UPLOAD_BIN := $(BUILD)/tests/upload/windows
+ROWS_BIN := $(BUILD)/tests/truth/rows
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/replay/%)
@@ -30,8 +31,12 @@ $(BUILD)/tests/targets/demo: tests/targets/demo.cc
 	$(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -pthread -o $@ $<
 
 # The code is analysed on x86-64 only.
-TRUTH_SRCS := $(filter-out tests/truth/stacks.c $(if $(filter-out x86_64,$(ARCH)),tests/truth/code_cfi.c),$(wildcard tests/truth/*.c))
+TRUTH_SRCS := $(filter-out tests/truth/stacks.c tests/truth/rows.c tests/truth/rows_libdw.c $(if $(filter-out x86_64,$(ARCH)),tests/truth/code_cfi.c),$(wildcard tests/truth/*.c))
 TRUTH_BINS := $(TRUTH_SRCS:tests/truth/%.c=$(BUILD)/tests/truth/%)
+
+$(ROWS_BIN): tests/truth/rows.c tests/truth/rows_libdw.c tests/truth/rows_libdw.h $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS)
 
 $(BUILD)/tests/truth/%: tests/truth/%.c tests/truth/stacks.c tests/truth/stacks.h $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
@@ -56,7 +61,7 @@ run: deps-build
 
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
-tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(REPLAY_BINS)
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(REPLAY_BINS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory tests
@@ -146,6 +151,11 @@ bench: deps-test
 bench-upload: all $(UPLOAD_BIN)
 	tests/upload/bench $(BUILD)
 
+# Each row of each library that rows.bats knows, not a part of them.
+.PHONY: check-rows
+check-rows: $(ROWS_BIN)
+	ROWS_EACH=1 BUILD=$(abspath $(BUILD)) bats tests/truth/rows.bats
+
 .PHONY: format
 format:
 	clang-format -i $(C_FILES)
@@ -160,6 +170,8 @@ completions: all
 help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
+	@echo "make bench-unwind the unwinder against libdwfl, libunwind and the floor; CFI rows, many processes"
+	@echo "make check-rows every CFI row of some libraries against libdw"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
 	@echo "make check-huge a debug file of 600 MB in a control group of 300 MB (as root)"
