@@ -59,6 +59,8 @@ run: deps-build
 	@echo
 	@echo "the profile is $(BUILD)/demo.pb.gz (also for: go tool pprof -http : $(BUILD)/demo.pb.gz)"
 
+include tests/aarch64/aarch64.mk
+
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
 tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(REPLAY_BINS)
@@ -171,6 +173,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 	@echo "make bench      against perf: slowdown, own CPU, time to the finished profile"
 	@echo "make bench-unwind the unwinder against libdwfl, libunwind and the floor; CFI rows, many processes"
+	@echo "make check-aarch64 the cross-compiled collector's tests under qemu"
 	@echo "make check-rows every CFI row of some libraries against libdw"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -275,6 +277,8 @@ static void load_sparse(struct bench *b, uint64_t size)
 	char path[] = "/tmp/ddprof-test-cfi.XXXXXX";
 	Elf64_Shdr *sh = (void *)(b->elf.image + FAKE_SHDRS + sizeof(*sh));
 	int fd = mkstemp(path);
+	struct module_ident id;
+	struct stat st;
 
 	assert_true(fd >= 0);
 	fake_finish(&b->elf, 0);
@@ -282,8 +286,10 @@ static void load_sparse(struct bench *b, uint64_t size)
 	sh->sh_size = size;
 	assert_int_equal(write(fd, b->elf.image, FAKE_SIZE), FAKE_SIZE);
 	assert_int_equal(ftruncate(fd, (off_t)(FAKE_FRAME + size)), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	id = (struct module_ident){major(st.st_dev), minor(st.st_dev), st.st_ino, 0};
 	close(fd);
-	b->m = modules_get(b->modules, getpid(), path, NULL, 0, 0);
+	b->m = modules_get(b->modules, getpid(), path, &id, 0, 0);
 	unlink(path);
 	assert_non_null(b->m);
 	assert_int_equal(b->m->info->reason, MODULE_OK);
