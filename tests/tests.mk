@@ -46,7 +46,9 @@ $(UPLOAD_BIN): tests/upload/windows.c tests/unit/sample_profile.h $(BUILD)/libdd
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
 
-.PHONY: run deps-build deps-test
+.PHONY: run deps-build deps-test deps-bench
+deps-bench:
+	@.ci/deps bench
 deps-build:
 	@.ci/deps build
 deps-test:
@@ -63,7 +65,7 @@ include tests/aarch64/aarch64.mk
 
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
-tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(REPLAY_BINS)
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(REPLAY_BINS) $(A64_CAN)
 
 check: deps-test
 	@$(MAKE) --no-print-directory tests
@@ -143,6 +145,11 @@ $(BUILD)/bench/unwind: $(wildcard tests/bench/unwind*.c tests/bench/unwind*.h) t
 $(BUILD)/bench/deep: tests/bench/deep.cc
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -O2 -fomit-frame-pointer -o $@ $<
+
+.PHONY: bench-unwind
+bench-unwind: deps-bench
+	@$(MAKE) --no-print-directory $(BUILD)/bench/unwind $(BUILD)/bench/deep $(BUILD)/tests/targets/demo
+	tests/bench/bench-unwind $(BUILD)
 
 .PHONY: bench
 bench: deps-test
