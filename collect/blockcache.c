@@ -98,6 +98,28 @@ static const struct block *get_block(struct blockcache *bc, uint32_t id, int fd,
 	return b;
 }
 
+int blockcache_peek(struct blockcache *bc, uint32_t id, int fd, uint64_t off, const uint8_t **at, size_t *len)
+{
+	const size_t in = off & (BLOCK_SIZE - 1);
+	const struct block *b;
+	int err = 0;
+
+	if (off > INT64_MAX)
+		return -ENODATA;
+	if (!bc->blocks)
+		err = allocate(bc);
+	if (err)
+		return err;
+	b = get_block(bc, id, fd, off >> BLOCK_SHIFT, &err);
+	if (!b)
+		return err;
+	if (in >= b->len)
+		return -ENODATA;
+	*at = block_data(bc, b) + in;
+	*len = b->len - in;
+	return 0;
+}
+
 int blockcache_read(struct blockcache *bc, uint32_t id, int fd, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *to = buf;

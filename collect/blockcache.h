@@ -23,4 +23,11 @@ void blockcache_free(struct blockcache *bc); /* NULL is fine */
  */
 int blockcache_read(struct blockcache *bc, uint32_t id, int fd, uint64_t off, void *buf, size_t len);
 
+/*
+ * Look at what is at @off without copying: *@at, with *@len bytes (at least 1)
+ * up to the end of a block. Borrowed until the next call. Errors as above.
+ */
+int blockcache_peek(struct blockcache *bc, uint32_t id, int fd, uint64_t off, const uint8_t **at,
+		    size_t *len);
+
 #endif

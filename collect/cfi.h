@@ -6,7 +6,8 @@
  *   cfi_program.c  FDE -> row: runs the CFA program up to the address
  *   cfi_expr.c     DWARF expressions that a rule may be given by
  *
- * Nothing is cached here but the last CIE: rowcache.h keeps the outcome. All
+ * Nothing is cached here but some CIEs and search tables' places: rowcache.h
+ * keeps the outcome. All
  * input is hostile: every step is bounded by the bytes read, and those by
  * CFI_ENTRY_MAX. Sources: DWARF 5, 6.4 and 2.5; LSB, "Exception Frames".
  */
@@ -45,14 +46,14 @@ struct cfi_rule {
 
 struct cfi_row {
 	bool cfa_is_expr;
+	bool signal; /* a signal frame: its caller was interrupted, not calling */
 	uint64_t cfa_reg;
 	int64_t cfa_off;
 	const uint8_t *cfa_expr;
 	uint32_t cfa_len;
-	struct cfi_rule regs[REGS_MAX];
-	uint64_t ra;         /* return address column */
-	bool signal;         /* a signal frame: its caller was interrupted, not calling */
-	uint64_t start, end; /* what the FDE covers, ELF virtual addresses */
+	uint64_t ra;                    /* return address column */
+	uint64_t start, end;            /* what the FDE covers, ELF virtual addresses */
+	struct cfi_rule regs[REGS_MAX]; /* the first regs_arch.n of them are set */
 };
 
 struct cfi_cie {
@@ -62,6 +63,7 @@ struct cfi_cie {
 	int64_t data_align;
 	const uint8_t *insns;
 	size_t insns_len;
+	const struct cfi_row *initial; /* what its program comes to, by cfi_run_cie(); NULL: not known */
 };
 
 struct cfi_fde {
@@ -79,12 +81,15 @@ void cfi_free(struct cfi *c);                      /* NULL is fine */
 
 /*
  * The row for ELF virtual address @vaddr of @m. 0; -ENOENT: no FDE covers it;
- * -EBADMSG: what is there is malformed or not supported; else -errno of reading.
+ * -EBADMSG: what is there is malformed or not supported; else -errno of reading. @row is undefined then.
  */
 int cfi_row_at(struct cfi *c, struct module *m, uint64_t vaddr, struct cfi_row *row);
 
 /* Frees what cfi.c built for one module; NULL is fine. */
 void cfi_index_free(struct cfi_index *index);
+
+/* Run @cie's program: the rules that its FDEs begin with. 0 or -EBADMSG. */
+int cfi_run_cie(const struct cfi_cie *cie, struct cfi_row *row);
 
 /* Run @fde's program up to @vaddr. 0 or -EBADMSG. Expressions in @row point into it. */
 int cfi_run(const struct cfi_fde *fde, uint64_t vaddr, struct cfi_row *row);

@@ -5,13 +5,14 @@
 #include "collect/dwarf_read.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define MAX_REMEMBERED 16 /* compilers nest one deep */
 
 struct state {
-	struct cfi_row row;
-	struct cfi_rule initial[REGS_MAX]; /* after the CIE's program, for DW_CFA_restore */
+	struct cfi_row *row;           /* at hand */
+	const struct cfi_row *initial; /* after the CIE's program, for DW_CFA_restore */
 	struct cfi_row remembered[MAX_REMEMBERED];
 	unsigned depth;
 	uint64_t loc;
@@ -52,11 +53,17 @@ enum {
 	CFA_RESTORE = 0xc0,
 };
 
+/* Most of the room for registers is for another architecture. */
+static void copy_row(struct cfi_row *to, const struct cfi_row *from)
+{
+	memcpy(to, from, offsetof(struct cfi_row, regs) + regs_arch.n * sizeof(from->regs[0]));
+}
+
 /* Rules of registers that nobody asks for (vector registers, ...) are read and dropped. */
 static void set_rule(struct state *s, uint64_t reg, struct cfi_rule rule)
 {
-	if (reg < REGS_MAX)
-		s->row.regs[reg] = rule;
+	if (reg < regs_arch.n)
+		s->row->regs[reg] = rule;
 }
 
 static void set_offset(struct state *s, uint64_t reg, enum cfi_kind kind, uint64_t factored)
@@ -78,24 +85,24 @@ static void set_expr(struct state *s, uint64_t reg, enum cfi_kind kind, struct d
 
 static void set_cfa(struct state *s, uint64_t reg, int64_t off)
 {
-	s->row.cfa_is_expr = false;
-	s->row.cfa_reg = reg;
-	s->row.cfa_off = off;
+	s->row->cfa_is_expr = false;
+	s->row->cfa_reg = reg;
+	s->row->cfa_off = off;
 }
 
 static void set_cfa_expr(struct state *s, struct dwarf_cursor *c)
 {
 	uint64_t len = dwarf_uleb(c);
 
-	s->row.cfa_is_expr = true;
-	s->row.cfa_expr = dwarf_skip(c, len);
-	s->row.cfa_len = (uint32_t)len;
+	s->row->cfa_is_expr = true;
+	s->row->cfa_expr = dwarf_skip(c, len);
+	s->row->cfa_len = (uint32_t)len;
 }
 
 static int restore(struct state *s, uint64_t reg)
 {
-	if (reg < REGS_MAX)
-		s->row.regs[reg] = s->initial[reg];
+	if (reg < regs_arch.n)
+		s->row->regs[reg] = s->initial->regs[reg];
 	return 0;
 }
 
@@ -114,13 +121,14 @@ static int step_cfa(struct state *s, uint8_t op, struct dwarf_cursor *c)
 		set_cfa(s, reg, (int64_t)((uint64_t)dwarf_sleb(c) * (uint64_t)s->cie->data_align));
 		return 0;
 	case CFA_DEF_CFA_REGISTER:
-		set_cfa(s, dwarf_uleb(c), s->row.cfa_is_expr ? 0 : s->row.cfa_off);
+		set_cfa(s, dwarf_uleb(c), s->row->cfa_is_expr ? 0 : s->row->cfa_off);
 		return 0;
 	case CFA_DEF_CFA_OFFSET:
-		set_cfa(s, s->row.cfa_reg, (int64_t)dwarf_uleb(c));
+		set_cfa(s, s->row->cfa_reg, (int64_t)dwarf_uleb(c));
 		return 0;
 	case CFA_DEF_CFA_OFFSET_SF:
-		set_cfa(s, s->row.cfa_reg, (int64_t)((uint64_t)dwarf_sleb(c) * (uint64_t)s->cie->data_align));
+		set_cfa(s, s->row->cfa_reg,
+			(int64_t)((uint64_t)dwarf_sleb(c) * (uint64_t)s->cie->data_align));
 		return 0;
 	case CFA_DEF_CFA_EXPRESSION:
 		set_cfa_expr(s, c);
@@ -144,12 +152,12 @@ static int step_state(struct state *s, uint8_t op, struct dwarf_cursor *c)
 	case CFA_REMEMBER_STATE:
 		if (s->depth == MAX_REMEMBERED)
 			return -EBADMSG;
-		s->remembered[s->depth++] = s->row;
+		copy_row(&s->remembered[s->depth++], s->row);
 		return 0;
 	case CFA_RESTORE_STATE:
 		if (!s->depth)
 			return -EBADMSG;
-		s->row = s->remembered[--s->depth];
+		copy_row(s->row, &s->remembered[--s->depth]);
 		return 0;
 	default:
 		return step_cfa(s, op, c);
@@ -262,30 +270,45 @@ static int run(struct state *s, struct dwarf_cursor *c, uint64_t target)
 	return 0;
 }
 
+int cfi_run_cie(const struct cfi_cie *cie, struct cfi_row *row)
+{
+	struct dwarf_cursor c = dwarf_cursor(cie->insns, cie->insns_len, 0);
+	static const struct cfi_row none;
+	struct state s; /* remembered[] is large, and written before it is read */
+
+	copy_row(row, &none);
+	row->cfa_reg = UINT64_MAX; /* until the program says: no such register */
+	s.row = row;
+	s.initial = &none;
+	s.depth = 0;
+	s.loc = 0;
+	s.cie = cie;
+	/* Should the CIE's program advance, its rows hold from the start all the same. */
+	return run(&s, &c, UINT64_MAX);
+}
+
 int cfi_run(const struct cfi_fde *fde, uint64_t vaddr, struct cfi_row *row)
 {
-	struct dwarf_cursor c = dwarf_cursor(fde->cie.insns, fde->cie.insns_len, 0);
-	struct state s; /* remembered[] is large, and written before it is read */
+	struct dwarf_cursor c = dwarf_cursor(fde->insns, fde->insns_len, fde->insns_vaddr);
+	struct cfi_row initial;
+	struct state s;
 	int err;
 
-	memset(&s.row, 0, sizeof(s.row));
-	memset(s.initial, 0, sizeof(s.initial));
-	s.row.cfa_reg = UINT64_MAX; /* until the program says: no such register */
+	s.initial = fde->cie.initial;
+	if (!s.initial) {
+		err = cfi_run_cie(&fde->cie, &initial);
+		if (err)
+			return err;
+		s.initial = &initial;
+	}
+	copy_row(row, s.initial);
+	s.row = row;
 	s.depth = 0;
 	s.loc = fde->start;
 	s.cie = &fde->cie;
-	/* Should the CIE's program advance, its rows hold from the start all the same. */
-	err = run(&s, &c, UINT64_MAX);
-	if (err)
-		return err;
-	memcpy(s.initial, s.row.regs, sizeof(s.initial));
-	s.depth = 0;
-	s.loc = fde->start;
-	c = dwarf_cursor(fde->insns, fde->insns_len, fde->insns_vaddr);
 	err = run(&s, &c, vaddr);
 	if (err)
 		return err;
-	*row = s.row;
 	row->ra = fde->cie.ra;
 	row->signal = fde->cie.signal;
 	row->start = fde->start;

@@ -165,6 +165,22 @@ int module_read(struct modules *ms, struct module *m, uint64_t off, void *buf, s
 	return blockcache_read(ms->blocks, m->id, info->fd, off, buf, len);
 }
 
+int module_peek(struct modules *ms, struct module *m, uint64_t off, const uint8_t **at, size_t *len)
+{
+	const struct profile_module *info = info_of(ms, m);
+
+	if (info->image) {
+		if (off >= info->image_size)
+			return -ENODATA;
+		*at = info->image + off;
+		*len = info->image_size - off;
+		return 0;
+	}
+	if (info->fd < 0)
+		return -EIO;
+	return blockcache_peek(ms->blocks, m->id, info->fd, off, at, len);
+}
+
 bool module_vaddr_to_off(const struct module *m, uint64_t vaddr, uint64_t *off)
 {
 	const struct module_segment *s;

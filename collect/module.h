@@ -127,6 +127,9 @@ int module_read_elf(struct module *m);
  */
 int module_read(struct modules *ms, struct module *m, uint64_t off, void *buf, size_t len);
 
+/* Look at them without copying: see blockcache_peek(). Errors as above. */
+int module_peek(struct modules *ms, struct module *m, uint64_t off, const uint8_t **at, size_t *len);
+
 /* File offset of ELF virtual address @vaddr; false when not backed by the file. */
 bool module_vaddr_to_off(const struct module *m, uint64_t vaddr, uint64_t *off);
 

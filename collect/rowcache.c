@@ -9,7 +9,7 @@
 #define LINE 64 /* of the processor's cache */
 
 _Static_assert(sizeof(struct row) == 32, "two rows fill a cache line");
-_Static_assert(ROWCACHE_ROWS == 1 << (64 - 50), "rowcache_place takes as many bits as there are rows");
+_Static_assert(ROWCACHE_ROWS == 1 << (64 - 49), "rowcache_place takes as many bits as there are rows");
 
 int rowcache_new(struct rowcache **out)
 {

@@ -43,7 +43,7 @@ struct row {
 	int8_t slot[ROW_SLOTS];
 };
 
-#define ROWCACHE_ROWS 16384
+#define ROWCACHE_ROWS 32768
 
 /*
  * Open, so that unwind_fast.c may look by itself. A row lies in one of
@@ -58,7 +58,7 @@ struct rowcache {
 
 static inline uint32_t rowcache_place(uint64_t key)
 {
-	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 50);
+	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 49);
 }
 
 int rowcache_new(struct rowcache **out); /* 0 or -ENOMEM */
