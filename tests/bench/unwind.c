@@ -490,6 +490,12 @@ int main(int argc, char **argv)
 	uint32_t i;
 
 	parse_options(argc, argv);
+	/*
+	 * The memory of one pass' caches is the next one's: a collector asks the
+	 * kernel for these pages once in months, not once in 5000 samples.
+	 */
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	/* libdwfl keeps a descriptor per module and session. */
 	if (!getrlimit(RLIMIT_NOFILE, &rl)) {
 		rl.rlim_cur = rl.rlim_max;
