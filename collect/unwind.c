@@ -164,6 +164,7 @@ static const struct row *find_row(struct unwinder *u, const struct mapping *map,
 		return uncached;
 	}
 	fill_row(u, m, off, exact, uncached);
+	uncached->plain &= uncached->kind == ROW_CFI; /* the packed rules may serve another kind */
 	return cached ? rowcache_put(u->rows, uncached) : uncached;
 }
 

@@ -63,12 +63,22 @@ static inline uint64_t load(const uint8_t *stack, uint64_t off)
 	return v;
 }
 
-static inline void finish(struct unwind_result *out, const struct row *row, uint32_t n, uint64_t used)
+/* True if @row is of an outermost frame. */
+static inline bool is_end(const struct row *row, enum unwind_end *end)
 {
-	*out = (struct unwind_result){.end = row->kind == ROW_END_CFI ? UNWIND_COMPLETE_CFI
-								      : UNWIND_COMPLETE_ENTRY,
-				      .n = n,
-				      .stack_used = used};
+	switch (row->kind) {
+	case ROW_END_CFI:
+		*end = UNWIND_COMPLETE_CFI;
+		return true;
+	case ROW_END_ENTRY:
+		*end = UNWIND_COMPLETE_ENTRY;
+		return true;
+	case ROW_END_RULE:
+		*end = UNWIND_COMPLETE_RULE;
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool walk(struct fast *f, const struct unwind_sample *s, struct unwind_frame *frames, uint32_t max,
@@ -79,6 +89,7 @@ static bool walk(struct fast *f, const struct unwind_sample *s, struct unwind_fr
 	const uint64_t at = s->regs[regs_arch.sp], last = s->stack_size - 8;
 	uint64_t sp = 0, fp = s->regs[regs_arch.fp], pc = s->regs[regs_arch.pc]; /* sp: from at on */
 	uint64_t cfa, slot, key;
+	enum unwind_end end;
 	const struct row *row;
 	uint32_t n = 0;
 	bool saved;
@@ -90,9 +101,9 @@ static bool walk(struct fast *f, const struct unwind_sample *s, struct unwind_fr
 	while (row && n < max) {
 		frames[n++] = (struct unwind_frame){pc, f->now.map};
 		if (!row->plain) {
-			if (row->kind != ROW_END_CFI && row->kind != ROW_END_ENTRY)
+			if (!is_end(row, &end))
 				return false;
-			finish(out, row, n, sp);
+			*out = (struct unwind_result){.end = end, .n = n, .stack_used = sp};
 			return true;
 		}
 		cfa = (row->cfa_reg == fp_reg ? fp - at : sp) + (uint64_t)(int64_t)row->cfa_off;

@@ -2,6 +2,8 @@
 /* unwind_load.c - see unwind_load.h. */
 #include "unwind_load.h"
 
+#include "collect/unwind_fast.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,8 +131,8 @@ static void move_copies(struct load *l)
 
 static void measure(struct load *l)
 {
-	static struct unwind_frame frames[MAX_FRAMES];
-	struct unwind_result got;
+	static struct unwind_frame frames[MAX_FRAMES], again[MAX_FRAMES];
+	struct unwind_result got, thorough;
 	struct world w;
 	uint64_t i;
 
@@ -139,6 +141,10 @@ static void measure(struct load *l)
 		struct load_sample *s = &l->s[i];
 
 		unwind_walk(w.r.unwinder, world_maps(&w, s), &s->u, frames, MAX_FRAMES, &got);
+		unwind_thorough(w.r.unwinder, world_maps(&w, s), &s->u, again, MAX_FRAMES, &thorough);
+		if (got.n != thorough.n || got.end != thorough.end || got.stack_used != thorough.stack_used ||
+		    memcmp(frames, again, got.n * sizeof(frames[0])))
+			stacks_die("the fast walk and the thorough one disagree", EINVAL);
 		s->frames = got.n;
 		s->used = got.stack_used < s->u.stack_size ? got.stack_used : s->u.stack_size;
 		l->frames += s->frames;

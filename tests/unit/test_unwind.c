@@ -3,6 +3,7 @@
 #include "collect/unwind.h"
 
 #include "collect/regs.h"
+#include "collect/unwind_fast.h"
 #include "tests/unit/fake_elf.h"
 
 #include <setjmp.h>
@@ -129,6 +130,20 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* The walk that plain stacks do not get must say the same of them. */
+static void walk_thoroughly(struct bench *b, const struct unwind_sample *s, const struct unwind_result *want)
+{
+	struct unwind_frame frames[MAX_FRAMES];
+	struct unwind_result got;
+
+	unwind_thorough(b->unwinder, b->maps, s, frames, b->max, &got);
+	assert_int_equal(got.n, want->n);
+	assert_int_equal(got.end, want->end);
+	assert_int_equal(got.gap, want->gap);
+	assert_int_equal(got.stack_used, want->stack_used);
+	assert_memory_equal(frames, b->frames, got.n * sizeof(frames[0]));
+}
+
 static void walk(struct bench *b)
 {
 	struct unwind_sample s = {
@@ -150,6 +165,7 @@ static void walk(struct bench *b)
 		b->stack_used = got.stack_used;
 		assert_int_equal(got.spliced, 0);
 	}
+	walk_thoroughly(b, &s, &got);
 }
 
 static void expect(struct bench *b, enum unwind_end end, uint32_t n, const uint64_t *pcs)
