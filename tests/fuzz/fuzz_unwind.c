@@ -21,6 +21,7 @@
 #define JIT        0x20000000u
 #define JIT_LEN    0x10000u
 #define STACK      0x70000000u
+#define STACK_MAX  1024 /* a frame can be as small as a byte, and each costs time */
 #define IMAGE_MAX  65536
 #define HEADERS    0x200u
 #define MAX_FRAMES 64
@@ -171,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&in, data, sizeof(in));
 	data += sizeof(in);
 	size -= sizeof(in);
-	if (in.stack_size > size || in.hdr_size > size - in.stack_size)
+	if (in.stack_size > STACK_MAX || in.stack_size > size || in.hdr_size > size - in.stack_size)
 		return 0;
 	sections = size - in.stack_size;
 	/* Their exact sizes, so that a sanitizer sees one byte too far. */
