@@ -9,7 +9,7 @@
 #define LINE 64 /* of the processor's cache */
 
 _Static_assert(sizeof(struct row) == 32, "two rows fill a cache line");
-_Static_assert(ROWCACHE_ROWS == 1 << (64 - 49), "rowcache_place takes as many bits as there are rows");
+_Static_assert(ROWCACHE_ROWS == 1 << (64 - 48), "rowcache_place takes as many bits as there are rows");
 
 int rowcache_new(struct rowcache **out)
 {
@@ -125,7 +125,7 @@ static bool pack_rule(struct row *row, unsigned i, const struct cfi_rule *rule)
 	case CFI_UNSPECIFIED:
 		return true;
 	case CFI_UNDEFINED:
-		row->undefined |= (uint16_t)(1u << i);
+		row->undefined |= (1u << i) & 0xfff;
 		return true;
 	case CFI_OFFSET:
 		return put_slot(row, i, rule->u.off);
@@ -189,7 +189,6 @@ unsigned row_fp_slot(void)
 void row_pack(struct row *row, const struct cfi_row *full)
 {
 	const uint64_t key = row->key;
-	const uint8_t call = row->call;
 	uint64_t ra = regs_arch.lr < 0 ? regs_arch.pc : (uint64_t)regs_arch.lr;
 
 	memset(row, 0, sizeof(*row));
@@ -201,6 +200,5 @@ void row_pack(struct row *row, const struct cfi_row *full)
 	}
 	row->signal = full->signal;
 	judge_plain(row);
-	row->call = call;
 	row->key = key;
 }

@@ -27,6 +27,9 @@ enum row_kind {
 	ROW_BAD,       /* malformed or not supported */
 };
 
+/* Whether the return address behind a row's address follows a call: looked at when it is asked. */
+enum row_call { ROW_CALL_UNKNOWN, ROW_CALL_NO, ROW_CALL_YES };
+
 #define ROW_SLOTS 12 /* callee-saved registers, and the return address where it has no register */
 
 struct row {
@@ -35,15 +38,15 @@ struct row {
 	int16_t base; /* slots lie at CFA + 8 * (base + slot[i]) */
 	uint8_t cfa_reg;
 	uint8_t kind : 4, signal : 1;
-	uint8_t call : 1;  /* it is of a return address, which follows a call */
 	uint8_t plain : 1; /* a ROW_CFI that unwind_fast.c can do: CFA by sp or fp, return address below it */
 	uint8_t used : 1;  /* since its neighbours were last looked over for a victim */
 	uint16_t saved;    /* bit i: rowcache's register i is in slot[i] */
-	uint16_t undefined; /* bit i: its value is lost */
+	uint16_t undefined : 12; /* bit i: its value is lost */
+	uint16_t call : 2;       /* enum row_call */
 	int8_t slot[ROW_SLOTS];
 };
 
-#define ROWCACHE_ROWS 32768
+#define ROWCACHE_ROWS 65536
 
 /*
  * Open, so that unwind_fast.c may look by itself. A row lies in one of
@@ -54,11 +57,11 @@ struct rowcache {
 	void *allocation; /* rows begin a cache line in it */
 };
 
-#define ROWCACHE_WAYS 4
+#define ROWCACHE_WAYS 8
 
 static inline uint32_t rowcache_place(uint64_t key)
 {
-	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 49);
+	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 48);
 }
 
 int rowcache_new(struct rowcache **out); /* 0 or -ENOMEM */

@@ -125,7 +125,6 @@ static void fill_row(struct unwinder *u, struct module *m, uint64_t off, bool ex
 	*row = (struct row){.key = row->key, .kind = ROW_NONE};
 	if (!module_by_id(u->ms, m->id) || !profile_module_vaddr(m->info, off, &vaddr))
 		return;
-	row->call = !exact && code_follows_call(u->ms, m, vaddr + 1, NULL);
 	/* Go's .debug_frame cannot tell where a stack ends or changes; its table can. */
 	err = m->gopclntab.size ? -ENOENT : cfi_row_at(u->cfi, m, vaddr, &u->full);
 	if (err == -ENOENT)
@@ -171,6 +170,21 @@ static const struct row *find_row(struct unwinder *u, const struct mapping *map,
 const struct row *unwind_row(struct walk *w, const struct mapping *map, uint64_t pc, bool exact)
 {
 	return find_row(w->u, map, pc, exact, &w->row);
+}
+
+bool unwind_follows_call(struct walk *w, const struct mapping *map, uint64_t ra)
+{
+	/* All rows are the cache's or the walk's: const only to those who look. */
+	struct row *row = (struct row *)(uintptr_t)unwind_row(w, map, ra - 1, false);
+	struct module *m = module_by_id(w->u->ms, map->module->id);
+	uint64_t vaddr;
+
+	if (row->call == ROW_CALL_UNKNOWN)
+		row->call = m && profile_module_vaddr(m->info, ra - 1 - map->start + map->pgoff, &vaddr) &&
+					    code_follows_call(w->u->ms, m, vaddr + 1, NULL)
+				    ? ROW_CALL_YES
+				    : ROW_CALL_NO;
+	return row->call == ROW_CALL_YES;
 }
 
 static const struct row *row_for_fast(void *arg, const struct mapping *map, uint64_t pc, bool exact)

@@ -39,7 +39,7 @@ static bool is_return_address(struct walk *w, uint64_t ra)
 	const struct mapping *map = maps_find(w->maps, ra - 1);
 	const struct row *row = map ? unwind_row(w, map, ra - 1, false) : NULL;
 
-	return row && (row->call || row->signal);
+	return row && (row->signal || unwind_follows_call(w, map, ra));
 }
 
 /*
@@ -119,7 +119,8 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 		ra = regs_strip_pc(ra);
 		map = ra ? maps_find(w->maps, ra - 1) : NULL;
 		row = map ? unwind_row(w, map, ra - 1, false) : NULL;
-		if (!row || !row->call || (row->kind != ROW_END_ENTRY && row->kind != ROW_END_RULE))
+		if (!row || (row->kind != ROW_END_ENTRY && row->kind != ROW_END_RULE) ||
+		    !unwind_follows_call(w, map, ra))
 			continue;
 		w->valid = 0;
 		return arrive(w, ra, sp + 8 * (i + 1), false);
@@ -138,7 +139,7 @@ static bool interpreter_row(struct walk *w, uint64_t ra)
 	struct cfi_row *row = &w->u->full;
 	uint64_t target, vaddr;
 
-	if (!map || !unwind_row(w, map, ra - 1, false)->call || !module_by_id(w->u->ms, map->module->id) ||
+	if (!map || !unwind_follows_call(w, map, ra) || !module_by_id(w->u->ms, map->module->id) ||
 	    !profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) ||
 	    !code_follows_call(w->u->ms, map->module, vaddr + 1, &target) || !target)
 		return false;

@@ -100,6 +100,9 @@ static inline enum unwind_end arrive(struct walk *w, uint64_t pc, uint64_t sp, b
 
 /* unwind.c: the row for @pc, which lies in @map. Borrowed until the next. */
 const struct row *unwind_row(struct walk *w, const struct mapping *map, uint64_t pc, bool exact);
+
+/* unwind.c: whether what is before @ra, in @map, is a call. */
+bool unwind_follows_call(struct walk *w, const struct mapping *map, uint64_t ra);
 enum unwind_end unwind_step_row(struct walk *w, const struct row *row);
 
 /* unwind.c: the full row for what @map has at @pc. 0, or as cfi_row_at(). */

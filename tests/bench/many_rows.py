@@ -7,7 +7,8 @@
 Writes DIR/rows_0.c ... and DIR/rows_main.c. Compiled at -O1 each function pushes
 all that calls preserve, so 60 000 of them have a million rows. The program goes
 down chains of 30 functions, taken at random with a few of them much more often
-than the rest (rank r about 1/r), as programs do, for SECONDS of CPU time.
+than the rest (rank r about 1/r), as programs do. Its arguments: seconds of CPU
+time, and how many of the functions are used, all of them by default.
 """
 import os
 import sys
@@ -36,6 +37,7 @@ MAIN = """
 typedef long fn(void);
 extern fn *const table[];
 static unsigned long seed = 1;
+static long used = N; /* functions that are called, spread over all of them */
 static unsigned long next_random(void)
 {
 	seed = seed * 6364136223846793005ul + 1442695040888963407ul;
@@ -45,14 +47,15 @@ static unsigned long next_random(void)
 static int pick(void)
 {
 	double e = (double)next_random() / 2147483648.0, v = 1;
-	long n = N, r;
+	long n, r;
 	int bits = 0;
+	n = used;
 	while (n >>= 1)
 		bits++;
 	r = 1l << (int)(e * bits);
 	v = (double)next_random() / 2147483648.0;
 	r += (long)(v * (double)r);
-	return (int)((unsigned long)(r %% N) * 40503u %% N);
+	return (int)((unsigned long)(r %% used) * 40503u %% used * (N / used));
 }
 long leaf(fn *const *t, const int *path, long x)
 {
@@ -67,6 +70,8 @@ int main(int argc, char **argv)
 	double seconds = argc > 1 ? atof(argv[1]) : 2;
 	clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
 	long sum = 0;
+	if (argc > 2)
+		used = atol(argv[2]);
 	int path[DEPTH + 1];
 	while (clock() < end) {
 		for (int i = 0; i < DEPTH; i++)

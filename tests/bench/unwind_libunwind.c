@@ -21,7 +21,7 @@
 extern int UNW_OBJ(dwarf_search_unwind_table)(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_t *di,
 					      unw_proc_info_t *pi, int need_unwind_info, void *arg);
 
-#define CACHED_ROWS 32768
+#define CACHED_ROWS 65536
 #define MAX_IMAGES  4096
 
 struct image { /* a file, mapped once */
