@@ -22,8 +22,11 @@ _Static_assert(UNWIND_REGS_MAX == REGS_MAX, "unwind.h repeats it to spare its us
 #define ENTRY_WINDOW 64
 /* Outermost frames that are kept of a stack with too many. */
 #define ROOT_FRAMES 64
-/* How much farther than the frames kept such a stack is walked. */
-#define WALK_MAX 65536
+/*
+ * A return address takes this much of a stack. More frames than the copy can hold
+ * need no memory to go on: expressions of a hostile file, made up from registers.
+ */
+#define FRAME_MIN 8
 
 int unwinder_new(struct unwinder **out, struct modules *ms)
 {
@@ -317,7 +320,7 @@ static enum unwind_end walk_frames(struct walk *w, struct unwind_frame *frames, 
 	uint64_t pc;
 
 	while (stop == GO_ON) {
-		if (w->n >= max && (max < 4 || w->n == WALK_MAX))
+		if (w->n >= max && (max < 4 || w->n > w->size / FRAME_MIN))
 			return UNWIND_END_FRAMES;
 		pc = w->regs[regs_arch.pc] - (w->exact ? 0 : 1);
 		f = &frames[place(w->n, max)];
