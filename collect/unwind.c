@@ -215,18 +215,40 @@ int unwind_full_row(struct walk *w, const struct mapping *map, uint64_t pc)
 
 /* ---- steps ---- */
 
+/*
+ * The CFA by @row, where sp is not known: behind code without CFI whose frame record
+ * may lie anywhere in its frame. If the function of @row keeps a record of its own,
+ * fp points to it. If not, fp is some outer function's, and its callers are out of reach.
+ */
+static bool cfa_by_record(const struct walk *w, const struct row *row, uint64_t *cfa)
+{
+	const unsigned fp = row_fp_slot(), lr = fp + 1; /* by number, as in a record */
+
+	if (row->cfa_reg != regs_arch.sp || !(w->valid & bit(regs_arch.fp)) || !(row->saved >> fp & 1) ||
+	    !(row->saved >> lr & 1) || row->slot[lr] != row->slot[fp] + 1)
+		return false;
+	*cfa = w->regs[regs_arch.fp] - (uint64_t)((int64_t)(row->base + row->slot[fp]) * 8);
+	return true;
+}
+
 inline enum unwind_end unwind_step_row(struct walk *w, const struct row *row)
 {
 	const uint8_t *list = w->u->list;
 	const unsigned ra = regs_arch.lr < 0 ? regs_arch.pc : (unsigned)regs_arch.lr;
-	uint64_t cfa, sp = w->regs[regs_arch.sp], addr, v;
+	uint64_t cfa = 0, sp = w->regs[regs_arch.sp], addr, v;
 	unsigned mask, i;
+	bool ok = true;
 
-	if (!(w->valid & bit(row->cfa_reg)))
+	if (w->valid & bit(row->cfa_reg))
+		cfa = w->regs[row->cfa_reg] + (uint64_t)(int64_t)row->cfa_off;
+	else if (regs_arch.lr >= 0)
+		ok = w->guessed && cfa_by_record(w, row, &cfa);
+	else
 		/* Frame pointers do not bring back what else a register held. */
 		return w->guessed ? unwind_step_frame_pointer(w, UNWIND_END_BAD_MEMORY)
 				  : UNWIND_END_BAD_MEMORY;
-	cfa = w->regs[row->cfa_reg] + (uint64_t)(int64_t)row->cfa_off;
+	if (!ok)
+		return UNWIND_END_BAD_MEMORY;
 	if (!ascends(w, cfa))
 		return UNWIND_END_NO_PROGRESS;
 	w->valid &= regs_arch.callee_saved | bit(regs_arch.pc);

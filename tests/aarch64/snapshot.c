@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
-/* As aarch64's compilers do by default. Only frame records lead on from code without CFI. */
+/* As aarch64's compilers do by default. Code without CFI is left by frame records only. */
 #define WITH_RECORD __attribute__((noinline, noclone, optimize("no-omit-frame-pointer")))
 
 static struct snapshot shot;
@@ -159,7 +159,7 @@ WITH_RECORD static void level_no_cfi(void)
 	sink = 1;
 }
 
-WITH_RECORD static void level_large(void)
+NOINLINE static void level_large(void)
 {
 	volatile char large[70000];
 
