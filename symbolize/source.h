@@ -23,6 +23,7 @@ struct source_addr {
 	bool wants_symbol; /* done, but a mangled name from a symbol table is better for its outermost frame
 			    */
 	bool claimed;      /* for a source's own bookkeeping; false between calls */
+	bool hidden;       /* likewise: looked for everywhere in a unit, and in no function */
 };
 
 #define SOURCE_AUX_FDS 2

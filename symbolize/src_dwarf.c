@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * src_dwarf.c - functions, inlined calls, files and lines from DWARF, by libdw.
+ * src_dwarf.c - functions, inlined calls, files and lines from DWARF.
  *
- * One pass over the units. A unit whose ranges hold a wanted address has its
- * tree walked once (dwarf_tree.c) and its line table read once, whatever the
- * number of addresses. Several units may claim the same range (functions that
- * the linker folded): the first one with a function there has the address for
- * itself, so that chains of inlined calls never mix. What DWARF does not cover is
- * left to the symbol table.
+ * Nearly all by our own decoder (dwarf_resolve.c); what that does not read,
+ * split units above all, by libdw: one pass over the units. A unit whose
+ * ranges hold a wanted address has its tree walked once (dwarf_tree.c) and its
+ * line table read once, whatever the number of addresses. Several units may
+ * claim the same range (functions that the linker folded): the first one with
+ * a function there has the address for itself, so that chains of inlined calls
+ * never mix. What DWARF does not cover is left to the symbol table.
  */
 #include "symbolize/debugfile.h"
+#include "symbolize/dwarf_resolve.h"
 #include "symbolize/dwarf_tree.h"
 #include "symbolize/source.h"
 #include "symbolize/split.h"
@@ -270,6 +272,23 @@ static int resolve_file(struct source_module *m, Dwarf *dbg, struct names *names
 	return err;
 }
 
+/* True: our own decoder has done all there is to do, with *@err as its end. */
+static bool read_directly(struct source_module *m, struct names *names, bool inlines, int *err)
+{
+	*err = dwarf_resolve_file(m, m->mod->fd, m->alt_fd, names, inlines);
+	if (*err == -ENOENT || (*err == -EBADMSG && m->debug_fd >= 0))
+		*err = dwarf_resolve_file(m, m->debug_fd, m->alt_fd, names, inlines);
+	if (*err == -ENOTSUP)
+		return false;
+	if (*err == -EBADMSG)
+		m->missing = NAMES_BAD_FILE;
+	else if (*err != -ENOENT && m->missing == NAMES_STRIPPED)
+		m->missing = NAMES_NO_SYMBOL;
+	if (*err == -ENOENT || *err == -EBADMSG)
+		*err = 0;
+	return true;
+}
+
 static int dwarf_resolve(struct source_module *m, struct names *names, bool inlines)
 {
 	struct dwarf_file file;
@@ -277,6 +296,8 @@ static int dwarf_resolve(struct source_module *m, struct names *names, bool inli
 
 	if (!m->n_addrs)
 		return 0;
+	if (read_directly(m, names, inlines, &err))
+		return err;
 	elf_version(EV_CURRENT);
 	if (!file_open(&file, m->mod->fd, m->alt_fd) && !file_open(&file, m->debug_fd, m->alt_fd))
 		return 0;
