@@ -5,7 +5,10 @@
  * The kernel decides at open(2), by the opener's rights, whether the addresses
  * in it are real or all zero; so the exporter opens it and the symbolizer
  * reads it. Symbols have no size: one ends where the next begins, and
- * /proc/modules says where a module does.
+ * /proc/modules says where a module does. The kernel makes up the text line by
+ * line, tens of milliseconds for all of it; its own symbols come first, sorted,
+ * so that reading ends behind the last wanted address if all of them are
+ * the kernel's own.
  */
 #include "base/buf.h"
 #include "base/io.h"
@@ -19,6 +22,7 @@
 
 #define MAX_KALLSYMS (512u << 20)
 #define MAX_MODULES  (4u << 20)
+#define CHUNK        (64u << 10)
 #define MAX_FUNCTION (1u << 20) /* bytes; further from its symbol an address is in no function */
 
 struct ksym {
@@ -39,7 +43,9 @@ struct kernel {
 	struct ksym *before; /* [n_addrs] nearest symbol between the previous address and this one */
 	struct kmod *modules;
 	uint32_t n_modules;
+	uint64_t core; /* address of the kernel's first own code; 0: not seen yet */
 	bool any_address;
+	bool enough; /* no later line can matter */
 };
 
 static int read_proc(int fd, struct buf *b)
@@ -84,6 +90,19 @@ static bool better_symbol(const struct kernel *k, const struct ksym *a, const st
 	return ua != ub ? ua < ub : a->name_len < b->name_len;
 }
 
+/* Is @rest (of a line, behind the address) the beginning of the kernel's code? */
+static bool is_core_start(const char *rest)
+{
+	return !strncmp(rest, " T _text\n", 9) || !strncmp(rest, " T _stext\n", 10);
+}
+
+static bool in_module(const char *rest)
+{
+	size_t len = strcspn(rest, "\n");
+
+	return len && rest[len - 1] == ']';
+}
+
 /* One line: address, type letter, name, and "[module]" for those of modules. */
 static void take_line(struct kernel *k, const char *line)
 {
@@ -97,8 +116,14 @@ static void take_line(struct kernel *k, const char *line)
 	if (s.addr)
 		k->any_address = true;
 	i = source_lower_bound(k->m, s.addr);
+	if (i == k->m->n_addrs) {
+		k->enough = k->core && k->m->addrs[0].vaddr >= k->core && !in_module(rest);
+		return;
+	}
+	if (!k->core && s.addr && is_core_start(rest))
+		k->core = s.addr;
 	/* Most lines are far from any wanted address: they are not worth more reading. */
-	if (i == k->m->n_addrs || (k->before[i].set && k->before[i].addr > s.addr))
+	if (k->before[i].set && k->before[i].addr > s.addr)
 		return;
 	line = rest;
 	type = word(&line, &type_len);
@@ -125,6 +150,41 @@ static void each_line(struct kernel *k, const char *p, void (*take)(struct kerne
 		p += strcspn(p, "\n");
 		p += *p == '\n';
 	}
+}
+
+/* Whole lines from offset @at on. Returns where the next line begins. */
+static size_t take_lines(struct kernel *k, size_t at)
+{
+	const char *nl;
+
+	while (!k->enough && (nl = memchr(k->text.data + at, '\n', k->text.len - at))) {
+		take_line(k, (const char *)k->text.data + at);
+		at = (size_t)(nl - (const char *)k->text.data) + 1;
+	}
+	return at;
+}
+
+static int read_symbols(struct kernel *k, int fd)
+{
+	size_t at = 0;
+	ssize_t n;
+	int err;
+
+	do {
+		err = buf_reserve(&k->text, CHUNK + 1);
+		if (err)
+			return err;
+		n = io_pread_full(fd, k->text.data + k->text.len, CHUNK, k->text.len);
+		if (n < 0)
+			return (int)n;
+		k->text.len += (size_t)n;
+		k->text.data[k->text.len] = '\0';
+		at = take_lines(k, at);
+	} while (n && !k->enough);
+	/* A last line without its end. */
+	if (!k->enough && at < k->text.len)
+		take_line(k, (const char *)k->text.data + at);
+	return 0;
 }
 
 /* "name size references users state 0xaddress" */
@@ -227,11 +287,10 @@ static int kernel_resolve(struct source_module *m, struct names *names, bool inl
 		err = -ENOMEM;
 		goto out;
 	}
-	if (read_proc(m->aux_fd[SOURCE_AUX_KALLSYMS], &k.text))
+	if (read_symbols(&k, m->aux_fd[SOURCE_AUX_KALLSYMS]))
 		goto out;
 	if (m->aux_fd[SOURCE_AUX_MODULES] >= 0 && !read_proc(m->aux_fd[SOURCE_AUX_MODULES], &k.modules_text))
 		each_line(&k, (const char *)k.modules_text.data, take_module);
-	each_line(&k, (const char *)k.text.data, take_line);
 	if (k.any_address) {
 		m->missing = NAMES_NO_SYMBOL;
 		err = set_names(&k, names);
