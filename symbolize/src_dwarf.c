@@ -282,7 +282,7 @@ static bool read_directly(struct source_module *m, struct names *names, bool inl
 		return false;
 	if (*err == -EBADMSG)
 		m->missing = NAMES_BAD_FILE;
-	else if (*err != -ENOENT && m->missing == NAMES_STRIPPED)
+	else if (*err != -ENOENT && names_status_stripped(m->missing))
 		m->missing = NAMES_NO_SYMBOL;
 	if (*err == -ENOENT || *err == -EBADMSG)
 		*err = 0;

@@ -5,6 +5,9 @@ TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=$(BUILD)/tests/targets/%) $(BUILD)/tests/targets/demo
 UPLOAD_BIN := $(BUILD)/tests/upload/windows
 ROWS_BIN := $(BUILD)/tests/truth/rows
+SYMBOLIZE_BIN := $(BUILD)/tests/symbolize/symbolize
+BENCH_CACHE ?= $(HOME)/.cache/ddprof-bench
+BENCH_FILES ?=
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 REPLAY_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(BUILD)/replay/%)
@@ -46,6 +49,10 @@ $(UPLOAD_BIN): tests/upload/windows.c tests/unit/sample_profile.h $(BUILD)/libdd
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
 
+$(SYMBOLIZE_BIN): tests/symbolize/symbolize.c $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+
 .PHONY: run deps-build deps-test deps-bench
 deps-bench:
 	@.ci/deps bench
@@ -65,7 +72,7 @@ include tests/aarch64/aarch64.mk
 
 # All that the tests run; `check` itself only installs and then starts them.
 .PHONY: check tests check-layers check-headers check-format
-tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(REPLAY_BINS) $(A64_CAN)
+tests: all $(UNIT_BINS) $(TARGET_BINS) $(TRUTH_BINS) $(UPLOAD_BIN) $(ROWS_BIN) $(SYMBOLIZE_BIN) $(REPLAY_BINS) $(A64_CAN)
 
 check: deps-test
 	@$(MAKE) --no-print-directory tests
@@ -165,6 +172,17 @@ bench-upload: all $(UPLOAD_BIN)
 check-rows: $(ROWS_BIN)
 	ROWS_EACH=1 BUILD=$(abspath $(BUILD)) bats tests/truth/rows.bats
 
+# Names of large real programs, built or fetched into BENCH_CACHE once; BENCH_FILES chooses
+# among them (tests/symbolize/material lists them; vmlinux only if asked for).
+.PHONY: bench-symbolize check-symbolize-truth
+bench-symbolize: deps-test
+	@$(MAKE) --no-print-directory $(SYMBOLIZE_BIN)
+	tests/bench/symbolize $(BUILD) $(BENCH_CACHE) $(BENCH_FILES)
+
+check-symbolize-truth: deps-test
+	@$(MAKE) --no-print-directory $(SYMBOLIZE_BIN)
+	tests/symbolize/compare $(SYMBOLIZE_BIN) $$(tests/symbolize/material $(BENCH_CACHE) $(BENCH_FILES))
+
 .PHONY: format
 format:
 	clang-format -i $(C_FILES)
@@ -182,6 +200,7 @@ help:
 	@echo "make bench-unwind the unwinder against libdwfl, libunwind and the floor; CFI rows, many processes"
 	@echo "make check-aarch64 the cross-compiled collector's tests under qemu"
 	@echo "make check-rows every CFI row of some libraries against libdw"
+	@echo "make bench-symbolize check-symbolize-truth   against llvm-symbolizer, on large programs made once in BENCH_CACHE"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
 	@echo "make check-huge a debug file of 600 MB in a control group of 300 MB (as root)"
