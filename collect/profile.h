@@ -176,7 +176,6 @@ struct profile_quality {
 	uint64_t truncated;        /* user stacks that ran out of stack copy or frames */
 	uint64_t ends[32];         /* user stacks by enum unwind_end */
 	uint64_t spliced;          /* user stacks with frames from the kernel's own callchain */
-	uint64_t remote;           /* user stacks with frames from memory read after the sample */
 	uint64_t lost;             /* samples the kernel says it dropped */
 	uint64_t lost_sideband;    /* mmap, comm, fork, exit records dropped */
 	uint64_t malformed;        /* records that could not be decoded */

@@ -98,7 +98,7 @@ static void learn(struct collector *c, const struct record *rec, const struct un
 	bool ended = got->end == UNWIND_END_STACK || got->gap || got->spliced;
 	/* Where a page of the stack was never touched the kernel stops copying, at any size. */
 	bool full = rec->u.sample.stack_size == rec->u.sample.stack_room;
-	struct stack_need need = {got->stack_used, (ended || got->remote) && full, ended && full};
+	struct stack_need need = {got->stack_used, ended && full, ended && full};
 	uint64_t kb = (got->stack_used + 1023) / 1024;
 	struct perf_resize change;
 
@@ -118,7 +118,6 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 {
 	struct profile_quality *q = &c->profile.quality;
 	uint64_t regs[REGS_MAX];
-	/* No pid: memory read when the sample is looked at is mostly of another moment. */
 	struct unwind_sample s = {
 		.regs = regs,
 		.stack = rec->u.sample.stack,
@@ -146,7 +145,6 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 	q->complete += unwind_end_complete(got.end) && !got.gap;
 	q->truncated += unwind_end_truncated(got.end) || got.gap;
 	q->spliced += got.spliced != 0;
-	q->remote += got.remote != 0;
 	if (got.end != UNWIND_END_NO_REGS)
 		learn(c, rec, &got);
 	return add_end_mark(c, got.end, n);

@@ -11,7 +11,8 @@
  * Every address into the stack copy is bounds-checked, a walk always moves up
  * the stack or stops, and every walk ends with a reason.
  *
- * Needs no live process: tests drive it from stored bytes.
+ * Needs no live process: tests drive it from stored bytes. Memory read after the
+ * sample is of another moment too often to be used, see tests/truth/known_chain.c.
  */
 #ifndef COLLECT_UNWIND_H
 #define COLLECT_UNWIND_H
@@ -20,7 +21,6 @@
 #include "collect/unwind_end.h"
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #define UNWIND_REGS_MAX 33
 
@@ -32,7 +32,6 @@ struct unwind_sample {
 	 * none */
 	const uint64_t *chain;
 	uint32_t n_chain;
-	pid_t pid; /* not asked: memory read after the sample is of another moment, see known_chain.c; 0 */
 };
 
 struct unwind_frame {
@@ -45,7 +44,6 @@ struct unwind_result {
 	enum unwind_end end;
 	uint32_t n;       /* frames */
 	uint32_t spliced; /* of these, taken from the kernel's callchain */
-	uint32_t remote;  /* of these, from memory read after the sample: none, see pid */
 	uint32_t gap; /* index of the first frame after a gap: a [truncated] mark belongs before it; 0: no gap
 		       */
 	uint64_t stack_used; /* bytes of the copy, from the sampled SP up, that the walk needed */

@@ -60,7 +60,6 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 		{"truncated", q->truncated},
 		{"lost", q->lost},
 		{"spliced", q->spliced},
-		{"remote", q->remote},
 		{"lost_sideband", q->lost_sideband},
 		{"malformed", q->malformed},
 		{"throttled", q->throttled},
