@@ -18,7 +18,8 @@ uploading() {
 	await uploading
 	local p all=
 	for p in /proc/[0-9]*; do
-		all+=$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -a ddprof | grep -av bats) || true
+		[ "$(readlink "$p/exe")" = "$(realpath "$DDPROF_RUN")" ] || continue
+		all+=$(tr '\0' ' ' 2>/dev/null <"$p/cmdline") || true
 	done
 	touch seen
 	wait "${PIDS[-1]}"
