@@ -25,14 +25,29 @@ SRCS := $(filter-out $(ARCH_OTHER),$(foreach d,$(LAYERS),$(wildcard $(d)/*.c)))
 LIB_SRCS := $(filter-out cli/main.c,$(SRCS))
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o)
-HEADERS := $(wildcard $(foreach d,$(LAYERS),$(d)/*.h))
+HEADERS := $(wildcard $(foreach d,$(LAYERS),$(d)/*.h)) $(wildcard collect/preload/*.h)
 
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/unit/%)
 
+# Loaded into programs of any C library, so it needs none: nothing but system calls.
+TIMER_LIB := $(BUILD)/libddprof-timer.so
+TIMER_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard collect/preload/*.c))
+TIMER_CFLAGS_x86_64 := -mno-avx
+TIMER_CFLAGS_aarch64 := -mno-outline-atomics
+TIMER_CFLAGS := -I. -D_GNU_SOURCE -std=gnu11 -O2 -g -fPIC -ffreestanding -fno-builtin -fvisibility=hidden \
+	-fno-stack-protector -fcf-protection=none -fomit-frame-pointer -fno-common $(filter-out -Wmissing-prototypes,$(WARN)) $(TIMER_CFLAGS_$(ARCH))
+
 .DELETE_ON_ERROR:
 .PHONY: all
-all: $(BUILD)/ddprof $(BUILD)/ddprof-run
+all: $(BUILD)/ddprof $(BUILD)/ddprof-run $(TIMER_LIB)
+
+$(BUILD)/collect/preload/%.o: collect/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TIMER_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(TIMER_LIB): $(TIMER_OBJS)
+	$(CC) -shared -nostdlib -Wl,-z,now,-z,relro,-z,defs,--hash-style=gnu,-soname,$(@F) -o $@ $^
 
 $(BUILD)/libddprof.a: $(LIB_OBJS)
 	@rm -f $@
@@ -52,15 +67,16 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a -lcmocka $(LIBS)
 
--include $(OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(OBJS:.o=.d) $(TIMER_OBJS:.o=.d) $(UNIT_BINS:=.d)
 
 include tests/tests.mk
 
 .PHONY: install
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/ddprof $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/ddprof $(DESTDIR)$(PREFIX)/bin/ddprof
+	install -m 755 $(TIMER_LIB) $(DESTDIR)$(PREFIX)/lib/ddprof/libddprof-timer.so
 	ln -sf ddprof $(DESTDIR)$(PREFIX)/bin/ddprof-run
 	install -m 644 completions/ddprof.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ddprof
 	install -m 644 completions/_ddprof $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ddprof

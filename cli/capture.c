@@ -7,6 +7,7 @@
 #include "cli/summary.h"
 #include "cli/supervise.h"
 #include "cli/supervise_targets.h"
+#include "cli/unreachable.h"
 #include "collect/procfs.h"
 
 #include <dirent.h>
@@ -110,17 +111,23 @@ static int open_collector(struct session *s)
 		.max_frames = s->opt->max_frames,
 		.timeline = session_timeline(s),
 		.skip_gone = true,
+		.timer = s->timer,
+		.timer_only = s->timer && s->opt->fallback == FALLBACK_PRELOAD,
 	};
 	static pid_t pids[SUPERVISE_PIDS];
 	pid_t bad = 0;
+	uint32_t n;
 	int err = collector_new(&s->collector, &opt);
 
 	if (err)
 		return err;
 	if (!s->state || !s->state->restarts)
 		return collector_launch(s->collector, s->pid);
-	err = collector_attach(s->collector, pids, supervise_targets(s->state, s->pid, pids, SUPERVISE_PIDS),
-			       &bad);
+	n = supervise_targets(s->state, s->pid, pids, SUPERVISE_PIDS);
+	if (s->timer && timer_begun(s->timer))
+		err = collector_resume(s->collector, pids, n);
+	else
+		err = collector_attach(s->collector, pids, n, &bad);
 	collector_start_at(s->collector, s->state->next_seq);
 	return err;
 }
@@ -131,10 +138,31 @@ static void give_up(struct session *s)
 	s->collector = NULL;
 }
 
+/* The one line about it: why, what is done instead, and what that costs; then the fix. */
+static void tell_fallback(const struct session *s)
+{
+	const struct ladder *l = collector_ladder(s->collector);
+	const char *fix = strchr(l->advice, '\n'), *why = l->err ? l->advice : "as asked for";
+	uint32_t rate = timer_rate(s->opt->frequency);
+	int len = (int)strcspn(why, "\n");
+	char why_not[160];
+
+	fix = l->err && fix ? fix : "";
+	if (target_unreachable(s->opt->argv[0], why_not, sizeof(why_not)))
+		log_warn("'%s' itself is not profiled: %s, which shuts out timers in it; %.*s%s", s->program,
+			 why_not, len, why, fix);
+	else if (l->err || rate < s->opt->frequency)
+		log_warn("%.*s: '%s' is profiled by timers in it instead, %u Hz%s, without kernel frames%s",
+			 len, why, s->program, rate,
+			 rate < s->opt->frequency ? " (the kernel's tick allows no more)" : "", fix);
+}
+
 int capture_open(struct session *s)
 {
 	int err = open_collector(s);
 
+	if (!err && collector_ladder(s->collector)->timer)
+		tell_fallback(s);
 	if (err && s->collector && collector_ladder(s->collector)->err)
 		log_warn("'%s' runs without being profiled: %s", s->program,
 			 collector_ladder(s->collector)->advice);
@@ -186,11 +214,11 @@ static void settle_oom(void)
 
 static void settle(struct session *s, int ready_fd, int news_fd)
 {
-	const int keep[] = {ready_fd, news_fd};
+	const int keep[] = {ready_fd, news_fd, s->timer ? timer_fd(s->timer) : -1};
 
 	setsid();
 	prctl(PR_SET_NAME, "ddprof-collect");
-	capture_drop_descriptors(keep, 2, s->opt->output && !strcmp(s->opt->output, "-"), true);
+	capture_drop_descriptors(keep, 3, s->opt->output && !strcmp(s->opt->output, "-"), true);
 	settle_signals(s);
 	settle_oom();
 	exporter_reserve();

@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int cannot_run(const struct session *s, int err)
 {
@@ -125,10 +126,30 @@ static int run_here(struct session *s, struct launch *l)
 	launch_exit_like(l);
 }
 
+static void hand_over(void *arg)
+{
+	(void)timer_hand_over(arg); /* without it the program runs unprofiled */
+}
+
+/* What all processes to come share, should perf events turn out to be refused. */
+static void prepare_fallback(struct session *s, struct launch *l)
+{
+	int err = s->opt->fallback == FALLBACK_NONE ? -ECANCELED : timer_new(&s->timer);
+
+	if (err == -ENOENT)
+		log_debug("no fallback: " TIMER_LIBRARY " is not installed with this program");
+	else if (err && err != -ECANCELED)
+		log_debug("no fallback: %s", strerror(-err));
+	if (err)
+		return;
+	timer_keep(s->timer, getpid());
+	launch_on_exec(l, hand_over, s->timer);
+}
+
 static int run_wrapped(struct session *s, struct launch *l)
 {
 	struct supervisor sup;
-	int keep[2], err = launch_fork(l, s->opt->argv);
+	int keep[3], err = launch_fork(l, s->opt->argv);
 
 	if (err) {
 		err = run_alone(s, l, err);
@@ -154,7 +175,8 @@ static int run_wrapped(struct session *s, struct launch *l)
 	/* What the program got is its own: who reads from it shall see it closed. */
 	keep[0] = launch_signal_fd(l);
 	keep[1] = sup.news_fd;
-	capture_drop_descriptors(keep, 2, s->opt->output && !strcmp(s->opt->output, "-"), true);
+	keep[2] = s->timer ? timer_fd(s->timer) : -1;
+	capture_drop_descriptors(keep, 3, s->opt->output && !strcmp(s->opt->output, "-"), true);
 	supervise(&sup, l);
 	session_release(s);
 	launch_exit_like(l);
@@ -179,6 +201,7 @@ int cmd_run(struct options *opt, struct launch *l)
 		session_release(&s);
 		return EXIT_REFUSED;
 	}
+	prepare_fallback(&s, l);
 	if (!inplace_wanted(opt, s.dest.upload, getenv))
 		return run_wrapped(&s, l);
 	err = cannot_run(&s, inplace_run(&s, l));

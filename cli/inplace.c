@@ -78,9 +78,11 @@ static void supervise_loop(struct supervisor *sup, int pidfd)
 static _Noreturn void daemon_main(struct session *s, int ready_fd, int news_fd)
 {
 	struct supervisor sup;
-	int pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0), err;
+	int pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0), keep[2], err;
 
 	prctl(PR_SET_NAME, "ddprof-superv");
+	if (s->timer)
+		timer_keep(s->timer, getpid());
 	err = supervise_init(&sup, s);
 	if (!err)
 		err = supervise_fork(&sup, ready_fd, news_fd);
@@ -88,7 +90,9 @@ static _Noreturn void daemon_main(struct session *s, int ready_fd, int news_fd)
 		log_warn("'%s' runs without being profiled: %s", s->program, strerror(-err));
 		_exit(1);
 	}
-	capture_drop_descriptors(&pidfd, 1, false, capture_detach_log(s));
+	keep[0] = pidfd;
+	keep[1] = s->timer ? timer_fd(s->timer) : -1;
+	capture_drop_descriptors(keep, 2, false, capture_detach_log(s));
 	/* Our file systems can be unmounted; a collector to come finds back. */
 	s->directory = getcwd(NULL, 0);
 	(void)!chdir("/");

@@ -116,6 +116,12 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+void launch_on_exec(struct launch *l, void (*fn)(void *arg), void *arg)
+{
+	l->on_exec = fn;
+	l->on_exec_arg = arg;
+}
+
 int launch_fork(struct launch *l, char *const argv[])
 {
 	int go[2] = {-1, -1}, ex[2] = {-1, -1}, err = 0;

@@ -28,6 +28,12 @@ struct launch;
 int launch_prepare(struct launch **out);
 
 /*
+ * Call @fn in the process that becomes the program, after it was told to go
+ * and before it looks at its environment: what it prepares there is for the program.
+ */
+void launch_on_exec(struct launch *l, void (*fn)(void *arg), void *arg);
+
+/*
  * Fork the program @argv, held before exec. 0 or -errno. Its pid by
  * launch_pid(); it runs only after launch_go().
  */

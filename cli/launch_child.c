@@ -139,6 +139,8 @@ static void fix_pid_variables(pid_t ours)
 
 int launch_exec(const struct launch *l, char *const argv[])
 {
+	if (l->on_exec)
+		l->on_exec(l->on_exec_arg);
 	restore_limits(l);
 	if (l->death_signal)
 		(void)prctl(PR_SET_PDEATHSIG, l->death_signal);

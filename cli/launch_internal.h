@@ -34,6 +34,9 @@ struct launch {
 	int go_fd;   /* write end: one byte lets the child exec; -1 otherwise */
 	int exec_fd; /* read end: the exec's errno, or end of file when it worked */
 
+	void (*on_exec)(void *arg);
+	void *on_exec_arg;
+
 	pid_t self;   /* as which we were started */
 	pid_t pid;    /* the program; 0: none yet */
 	bool running; /* forked and not reaped */

@@ -54,10 +54,15 @@ struct options {
 	bool global; /* asked for, not built yet: only to explain itself */
 
 	/* how */
-	uint32_t frequency;            /* Hz */
-	uint32_t stack_size;           /* bytes; 0: chosen by the collector */
-	uint32_t max_frames;           /* 0: chosen by the collector */
-	bool user_only;                /* no kernel frames */
+	uint32_t frequency;  /* Hz */
+	uint32_t stack_size; /* bytes; 0: chosen by the collector */
+	uint32_t max_frames; /* 0: chosen by the collector */
+	bool user_only;      /* no kernel frames */
+	enum options_fallback {
+		FALLBACK_AUTO,    /* timers in the program when perf events are refused */
+		FALLBACK_PRELOAD, /* the same without asking for perf events */
+		FALLBACK_NONE,
+	} fallback;
 	bool inlines;                  /* resolve inlined calls */
 	bool timeline, timeline_given; /* keep each sample's time; not given: */
 	enum { TIMELINE_BY_DESTINATION, TIMELINE_ON, TIMELINE_OFF } timeline_variable;

@@ -54,6 +54,13 @@ static const struct option_choice name_styles[] = {
 	{0},
 };
 
+static const struct option_choice fallbacks[] = {
+	{"auto", FALLBACK_AUTO, false},
+	{"preload", FALLBACK_PRELOAD, false},
+	{"none", FALLBACK_NONE, false},
+	{0},
+};
+
 /* What the language libraries also accept in DD_PROFILING_ENABLED. */
 static const struct option_choice enabled_words[] = {
 	{"auto", true, true},
@@ -110,6 +117,10 @@ const struct option_def option_table[] = {
 	  .type = OPTION_U32, .min = 512, .max = OPTIONS_MAX_STACK, .step = 8, .unit = "bytes", AT(stack_size) },
 	{ .name = "user-only", .alias = "no-kernel", .group = HOW, .commands = RECORD,
 	  .help = "do not ask for kernel frames", .type = OPTION_FLAG, AT(user_only) },
+	{ .name = "fallback", .arg = "MODE", .group = HOW, .commands = RUN,
+	  .help = "when perf events are refused: auto: timers in the program, none: no profile; "
+		  "preload: timers without asking for perf events (default auto)",
+	  .type = OPTION_CHOICE, .choices = fallbacks, AT(fallback) },
 	{ .name = "no-inlines", .group = HOW, .commands = RECORD,
 	  .help = "do not look for inlined calls: less work per profile",
 	  .type = OPTION_FLAG_OFF, AT(inlines) },

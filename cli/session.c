@@ -81,6 +81,7 @@ void session_release(struct session *s)
 {
 	exporter_free(s->exporter);
 	collector_free(s->collector);
+	timer_free(s->timer);
 	names_release(&s->names);
 	kept_release(&s->kept);
 	tags_release(&s->tags);
@@ -210,7 +211,8 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 
 	snprintf(lines[n++], 160, "ddprof.event: %s", collector_event(s->collector));
 	snprintf(lines[n++], 160, "ddprof.mode: %s", ladder_mode(l));
-	snprintf(lines[n++], 160, "ddprof.frequency_hz: %u", s->opt->frequency);
+	snprintf(lines[n++], 160, "ddprof.frequency_hz: %u",
+		 l->timer ? timer_rate(s->opt->frequency) : s->opt->frequency);
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));
 	snprintf(lines[n++], 160, "ddprof.target: %s (pid %d)", s->program, (int)s->pid);
 	if (!uname(&u))

@@ -12,6 +12,7 @@
 #include "cli/launch.h"
 #include "cli/options.h"
 #include "collect/collector.h"
+#include "collect/timer.h"
 #include "export/exporter.h"
 #include "export/sink.h"
 #include "export/tags.h"
@@ -37,6 +38,7 @@ struct session {
 	int program_fd;         /* pidfd of the program; -1: not wanted, or none to be had */
 	uint64_t program_ticks; /* its start time, to know it by where there are no pidfds */
 	struct supervise_state *state; /* what outlives this process, or NULL; borrowed */
+	struct timer *timer;           /* run: instead of perf events; NULL: none. Owned */
 	bool runs_program;             /* ddprof run, not attach */
 	const char *directory;         /* that we were started in, if the process has left it; borrowed */
 	bool detached;                 /* in place: nobody waits for us */

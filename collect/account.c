@@ -109,7 +109,8 @@ static uint64_t minus(uint64_t a, uint64_t b)
 static uint64_t malformed(struct collector *c)
 {
 	uint32_t i, n;
-	const struct order_source *sources = perf_sources(c->perf, &n);
+	const struct order_source *sources =
+		c->timer ? timer_sources(c->timer, &n) : perf_sources(c->perf, &n);
 	uint64_t sum = 0;
 
 	for (i = 0; i < n; i++)
@@ -153,7 +154,10 @@ void account_mark(struct collector *c)
 
 	window_clock_end(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
 	c->mark = (struct mark){.set = true};
-	perf_count(c->perf, &c->mark.counts);
+	if (c->timer)
+		c->mark.counts.lost = timer_lost(c->timer);
+	else
+		perf_count(c->perf, &c->mark.counts);
 	tree = tree_times(c);
 	c->mark.user_ns = tree.user;
 	c->mark.system_ns = tree.system;
@@ -166,7 +170,9 @@ void account_mark(struct collector *c)
  */
 static uint64_t not_yet_sampled(const struct collector *c)
 {
-	return c->stopped ? 0 : c->period * ((uint64_t)procs_threads(c->procs) + perf_cpus(c->perf));
+	return c->stopped ? 0
+			  : c->period *
+				    ((uint64_t)procs_threads(c->procs) + (c->timer ? 0 : perf_cpus(c->perf)));
 }
 
 /* Split what is missing since the last window into lost, not permitted and not sampled. */
@@ -176,7 +182,7 @@ static int explain(struct collector *c)
 	const struct perf_counts *counts = &c->mark.counts;
 	int err;
 
-	lost_now = c->ladder.count_lost ? counts->lost : c->sample_records_lost;
+	lost_now = c->ladder.count_lost || c->timer ? counts->lost : c->sample_records_lost;
 	lost_ns = minus(lost_now, c->now.lost_samples) * c->period;
 	err = add_synthetic(c, "[lost]", minus(lost_now, c->now.lost_samples), lost_ns);
 	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
@@ -187,7 +193,7 @@ static int explain(struct collector *c)
 	total = c->attached || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
 	missing = minus(missing, not_yet_sampled(c));
-	if (!c->ladder.kernel)
+	if (!c->ladder.kernel && !c->timer) /* timers count it, at the call that entered the kernel */
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;

@@ -141,18 +141,29 @@ int collector_poll_rings(struct collector *c)
 	return 0;
 }
 
-int collector_launch(struct collector *c, pid_t pid)
+/* Everything of perf events, or nothing. */
+static int launch_perf(struct collector *c, pid_t pid)
 {
 	int err = collector_open(c);
 
-	if (err)
-		return err;
-	err = perf_open_task(c->perf, pid, true);
-	if (err) {
-		ladder_refused(&c->ladder, err, "opening events on the program");
-		return err;
+	if (!err) {
+		err = perf_open_task(c->perf, pid, true);
+		if (err)
+			ladder_refused(&c->ladder, err, "opening events on the program");
 	}
-	err = collector_poll_rings(c);
+	if (!err)
+		return collector_poll_rings(c);
+	perf_free(c->perf);
+	c->perf = NULL;
+	return err;
+}
+
+int collector_launch(struct collector *c, pid_t pid)
+{
+	int err = c->opt.timer_only ? -EPERM : launch_perf(c, pid);
+
+	if (err && !c->perf && c->opt.timer)
+		err = fallback_launch(c, pid);
 	if (!err)
 		err = procs_adopt(c->procs, pid);
 	if (!err)
@@ -172,6 +183,8 @@ const char *collector_event(const struct collector *c)
 
 uint32_t collector_stack_size(const struct collector *c)
 {
+	if (c->timer)
+		return timer_stack_size(c->timer);
 	return c->perf ? perf_stack_size(c->perf) : 0;
 }
 
@@ -236,6 +249,8 @@ int collector_drain(struct collector *c, bool final)
 	while (epoll_wait(c->epfd, ev, 16, 0) == 16)
 		;
 	jits_poll(procs_jits(c->procs));
+	if (c->timer)
+		fallback_look(c);
 	order_begin(c->order, drain_until(c, final));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
@@ -253,6 +268,8 @@ bool collector_targets_ended(struct collector *c)
 {
 	uint32_t i;
 
+	if (c->timer)
+		return !procs_threads(c->procs);
 	if (!c->attached)
 		return perf_all_ended(c->perf);
 	attach_check_targets(c);
@@ -284,9 +301,12 @@ bool collector_settled(const struct collector *c)
 
 void collector_stop(struct collector *c)
 {
-	if (!c->perf)
+	if (c->timer)
+		timer_end(c->timer);
+	else if (c->perf)
+		perf_disable(c->perf);
+	else
 		return;
-	perf_disable(c->perf);
 	c->stopped = true;
 	account_mark(c);
 }
@@ -356,7 +376,7 @@ const int *collector_fds(struct collector *c, uint32_t *n)
 {
 	uint32_t i, n_perf = 0;
 	const int *perf = c->perf ? perf_fds(c->perf, &n_perf) : NULL;
-	int *fds = realloc(c->fds, (n_perf + c->n_targets + 1) * sizeof(*fds));
+	int *fds = realloc(c->fds, (n_perf + c->n_targets + 3) * sizeof(*fds));
 
 	*n = 0;
 	if (!fds)
@@ -367,6 +387,8 @@ const int *collector_fds(struct collector *c, uint32_t *n)
 	for (i = 0; i < c->n_targets; i++)
 		if (c->targets[i].pidfd >= 0)
 			c->fds[(*n)++] = c->targets[i].pidfd;
+	if (c->timer)
+		*n += timer_fds(c->timer, c->fds + *n);
 	c->fds[(*n)++] = c->epfd;
 	return c->fds;
 }

@@ -16,12 +16,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct timer;
+
 struct collector_options {
 	uint32_t frequency;  /* Hz */
 	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
 	bool user_only;      /* do not ask for kernel frames */
 	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
 	bool timeline;       /* keep the time of each sample */
+	struct timer *timer; /* launch: what to use when perf events are refused; NULL: nothing. Borrowed */
+	bool timer_only;     /* do not ask for perf events */
 	bool skip_gone;      /* attach: only the first process has to be there and ours */
 };
 
@@ -33,10 +37,17 @@ void collector_free(struct collector *c); /* NULL is fine; closes everything */
 
 /*
  * Open events on @pid, a child of ours held before its exec: they start at
- * the exec and are inherited by everything it starts. 0, or -errno when no rung
- * of the ladder holds: collector_ladder() then tells why.
+ * the exec and are inherited by everything it starts. Refused, they are
+ * replaced by timers in the program, if there is opt.timer: collector_ladder()
+ * tells. 0, or -errno when no rung of the ladder holds, which it tells, too.
  */
 int collector_launch(struct collector *c, pid_t pid);
+
+/*
+ * Go on with what a collector before this one launched, and timers were put
+ * into: @pids are the processes that are known. 0 or -errno.
+ */
+int collector_resume(struct collector *c, const pid_t *pids, uint32_t n);
 
 /*
  * Open events on all threads of the @n processes and their later threads and

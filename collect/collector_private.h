@@ -11,6 +11,7 @@
 #include "collect/order.h"
 #include "collect/perf.h"
 #include "collect/procs.h"
+#include "collect/timer.h"
 #include "collect/unwind.h"
 #include "collect/window_clock.h"
 
@@ -46,6 +47,7 @@ struct collector {
 	uint64_t period; /* ns */
 	struct ladder ladder;
 	struct perf *perf;
+	struct timer *timer; /* used instead of perf; borrowed */
 	struct order *order;
 	struct procs *procs;
 	struct modules *modules;
@@ -70,6 +72,8 @@ struct collector {
 	uint64_t generation;           /* of label sets: one up at each profile_reset() */
 	bool rescan_wanted;            /* side-band records were lost */
 	uint64_t next_rescan_ns;       /* monotonic: not before */
+	uint64_t next_prune_ns;        /* likewise; with a timer */
+	uint32_t prunes;
 
 	uint32_t type_count, type_value;
 	uint32_t loc_truncated, loc_incomplete, loc_unknown_mapping, loc_unwind_failure;
@@ -89,6 +93,10 @@ void account_begin(struct collector *c); /* the first window */
 void account_mark(struct collector *c);
 void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
+
+/* fallback.c: timers in the program instead of perf events, and what the kernel would have told. */
+int fallback_launch(struct collector *c, pid_t pid);
+void fallback_look(struct collector *c);
 
 /* attach.c: read an attached process's CPU times while it can be read. */
 void attach_read_times(struct target *t);

@@ -142,8 +142,20 @@ void ladder_refused(struct ladder *l, int err, const char *doing)
 		snprintf(l->advice, sizeof(l->advice), "%s: %s", doing, why);
 }
 
+void ladder_timer(struct ladder *l, bool wanted)
+{
+	if (wanted)
+		*l = (struct ladder){.paranoid = read_paranoid()};
+	else
+		step(l, "perf events", l->err, "CPU-time timers in the program");
+	l->kernel = l->count_lost = false;
+	l->timer = true;
+}
+
 const char *ladder_mode(const struct ladder *l)
 {
+	if (l->timer)
+		return "timer";
 	if (l->err)
 		return "none";
 	return l->kernel ? "user+kernel" : "user";

@@ -26,6 +26,7 @@ struct ladder {
 	struct ladder_step steps[LADDER_MAX_STEPS];
 	uint32_t n;
 	int err;            /* 0: some rung holds; else the -errno of the last one */
+	bool timer;         /* perf events are refused, timers in the program are used; err and advice are why */
 	bool kernel;        /* kernel time and frames are sampled */
 	bool count_lost;    /* PERF_FORMAT_LOST works (Linux 6.0) */
 	bool user_chain;    /* samples may have the kernel's own walk of the user stack */
@@ -40,7 +41,13 @@ int ladder_probe(struct ladder *l, const struct event *event, bool user_only);
 /* Fill ->err and ->advice for a refusal that came later (@err: -errno; @doing: "opening events"). */
 void ladder_refused(struct ladder *l, int err, const char *doing);
 
-/* One word for the comments: "user+kernel", "user", "none". */
+/*
+ * The last rung: the program is sampled by CPU-time timers of its own
+ * (timer.h). @wanted: that is what was asked for, not what is left.
+ */
+void ladder_timer(struct ladder *l, bool wanted);
+
+/* One word for the comments: "user+kernel", "user", "timer", "none". */
 const char *ladder_mode(const struct ladder *l);
 
 #endif

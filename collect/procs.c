@@ -354,6 +354,43 @@ void procs_rescan(struct procs *ps)
 	free(pids);
 }
 
+bool procs_refresh(struct procs *ps, struct proc *p, uint64_t time_ns)
+{
+	return p->synced_ns < time_ns && !rescan_maps(ps, p);
+}
+
+static void prune_threads(struct procs *ps, struct proc *p)
+{
+	struct thread *t, *next;
+	char comm[16];
+
+	for (t = p->threads; t && p->n_threads > 1; t = next) {
+		next = t->next_in_proc;
+		if (procfs_comm(p->pid, t->tid, comm) && t->tid != p->pid)
+			remove_thread(ps, t);
+	}
+}
+
+void procs_prune(struct procs *ps, bool threads)
+{
+	struct procfs_stat st;
+	struct proc *p, *next;
+	uint32_t i;
+
+	for (i = 0; i < BUCKETS; i++)
+		for (p = ps->procs[i]; p; p = next) {
+			next = p->next;
+			/* A zombie's CPU time can still be read, and is nobody else's yet. */
+			if (procfs_stat(p->pid, &st) == -ESRCH) {
+				if (p->gone)
+					forget_threads(ps, p, NULL);
+				else
+					p->gone = true;
+			} else if (threads)
+				prune_threads(ps, p);
+		}
+}
+
 int procs_adopt(struct procs *ps, pid_t pid)
 {
 	struct proc *p = add_proc(ps, pid, 0, NULL, "");
@@ -365,6 +402,7 @@ struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
 {
 	struct thread *t = procs_find_thread(ps, tid);
 	struct proc *p;
+	char comm[16];
 
 	if (t && t->proc->pid == pid)
 		return t;
@@ -378,7 +416,9 @@ struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
 	p = find_proc(ps, pid);
 	if (!p)
 		p = add_proc(ps, pid, 0, NULL, "");
-	return p ? add_thread(ps, p, tid, p->comm) : NULL;
+	if (!p)
+		return NULL;
+	return add_thread(ps, p, tid, procfs_comm(pid, tid, comm) ? p->comm : comm);
 }
 
 /* ---- what records tell ---- */

@@ -27,6 +27,7 @@ struct proc {
 	uint64_t synced_ns;   /* mapping records older than this are already in maps */
 	uint64_t start_ticks; /* for account.c: tells it from a later process of this number; 0: not looked at
 			       */
+	bool gone;            /* private: for procs_prune() */
 	struct thread *threads; /* private: list */
 	struct proc *next;      /* private: hash chain */
 };
@@ -66,6 +67,15 @@ struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid);
  * what was known of its mappings. 0, -ESRCH (gone), -EACCES (not ours), ...
  */
 int procs_scan(struct procs *ps, pid_t pid);
+
+/* Read @p's mappings from /proc once more, unless that was done after @time_ns (monotonic). True: done. */
+bool procs_refresh(struct procs *ps, struct proc *p, uint64_t time_ns);
+
+/*
+ * Forget processes that are gone and were so at the call before (samples of them may come until then), and
+ * with @threads their ended threads, where no records tell of it.
+ */
+void procs_prune(struct procs *ps, bool threads);
 
 /* Side-band records were lost: read the mappings of every live process again. */
 void procs_rescan(struct procs *ps);

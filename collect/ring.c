@@ -11,10 +11,11 @@
 struct ring {
 	struct perf_event_mmap_page *page; /* NULL: records in memory */
 	const uint8_t *data;
-	size_t size; /* of data, a power of two */
-	size_t map_len;
-	uint64_t tail, mark; /* free-running positions */
-	size_t current;      /* size of the record last peeked; 0: none */
+	size_t size;                     /* of data, a power of two */
+	size_t map_len;                  /* 0: not ours to unmap */
+	uint64_t tail, mark;             /* free-running positions */
+	size_t current;                  /* size of the record last peeked; 0: none */
+	struct perf_event_header header; /* of it, as it was checked */
 };
 
 int ring_new(struct ring **out, int fd, size_t pages)
@@ -42,6 +43,25 @@ int ring_new(struct ring **out, int fd, size_t pages)
 	return 0;
 }
 
+int ring_new_shared(struct ring **out, void *page, size_t head, size_t size)
+{
+	struct ring *r;
+
+	if (!size || (size & (size - 1)))
+		return -EINVAL;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	r->page = page;
+	r->data = (const uint8_t *)page + head;
+	r->size = size;
+	/* What a predecessor left is not trusted: a collector that died may have left it anywhere. */
+	r->tail = r->mark = __atomic_load_n(&r->page->data_head, __ATOMIC_ACQUIRE);
+	__atomic_store_n(&r->page->data_tail, r->tail, __ATOMIC_RELEASE);
+	*out = r;
+	return 0;
+}
+
 int ring_new_memory(struct ring **out, const void *data, size_t size, uint64_t tail, uint64_t head)
 {
 	struct ring *r;
@@ -63,7 +83,7 @@ void ring_free(struct ring *r)
 {
 	if (!r)
 		return;
-	if (r->page)
+	if (r->map_len)
 		munmap(r->page, r->map_len);
 	free(r);
 }
@@ -108,6 +128,7 @@ int ring_peek(struct ring *r, struct perf_event_header *hdr)
 	if (hdr->size < sizeof(*hdr) || hdr->size > avail || hdr->size % 8)
 		goto lost;
 	r->current = hdr->size;
+	r->header = *hdr;
 	return 1;
 lost:
 	set_tail(r, r->mark);
@@ -126,9 +147,11 @@ const struct perf_event_header *ring_record(struct ring *r, void *scratch)
 {
 	size_t at = r->tail & (r->size - 1);
 
-	if (at + r->current <= r->size)
+	/* What a program writes it may still change: only a copy is what was checked. */
+	if (at + r->current <= r->size && (r->map_len || !r->page))
 		return (const struct perf_event_header *)(const void *)(r->data + at);
 	copy_at(r, r->tail, scratch, r->current);
+	*(struct perf_event_header *)scratch = r->header;
 	return scratch;
 }
 

@@ -29,6 +29,13 @@ struct ring;
  */
 int ring_new(struct ring **out, int fd, size_t pages);
 
+/*
+ * The same over a ring that somebody else than the kernel fills: its page at
+ * @page, @size bytes (a power of two) of data at @page + @head. Borrowed. Who
+ * fills it is not trusted: records are copied before they are looked into.
+ */
+int ring_new_shared(struct ring **out, void *page, size_t head, size_t size);
+
 /* The same over @size bytes (a power of two) of records in memory: for tests. Borrowed. */
 int ring_new_memory(struct ring **out, const void *data, size_t size, uint64_t tail, uint64_t head);
 

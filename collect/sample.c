@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#define WEIGHT_MAX_NS 60000000000u
+
 static uint32_t mapped_location(struct collector *c, const struct unwind_frame *f, uint64_t time)
 {
 	const struct jit *jit;
@@ -103,6 +105,8 @@ static void learn(struct collector *c, const struct record *rec, const struct un
 	struct perf_resize change;
 
 	c->used_kb[ended || kb >= USED_KB_MAX ? USED_KB_MAX - 1 : kb]++;
+	if (c->timer)
+		return; /* its copies end where the stack does */
 	count_copy(q, perf_id_stack_size(c->perf, rec->id));
 	if (!perf_learn(c->perf, rec->id, &need, procs_threads(c->procs), &change))
 		return;
@@ -114,15 +118,36 @@ static void learn(struct collector *c, const struct record *rec, const struct un
 	log_debug("stack copies of %d: %u bytes instead of %u", (int)change.tid, change.to, change.from);
 }
 
-static uint32_t add_user(struct collector *c, const struct record *rec, struct thread *t, uint32_t n)
+/* Nobody tells of mappings: a sample that needs one newer than what was read last has them read. */
+static bool needs_mapping(const struct collector *c, const struct thread *t, const struct record *rec,
+			  enum unwind_end end)
 {
-	struct profile_quality *q = &c->profile.quality;
+	return c->timer && t->proc->synced_ns < rec->time &&
+	       (end == UNWIND_END_NO_MAPPING || !maps_find(t->proc->maps, rec->u.sample.ip));
+}
+
+static void walk(struct collector *c, const struct record *rec, struct thread *t, uint32_t max,
+		 struct unwind_result *got)
+{
 	uint64_t regs[REGS_MAX];
 	struct unwind_sample s = {
 		.regs = regs,
 		.stack = rec->u.sample.stack,
 		.stack_size = rec->u.sample.stack_size,
 	};
+
+	if (rec->u.sample.abi != regs_arch.perf_abi ||
+	    !regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
+		return;
+	user_chain(rec, &s);
+	unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, max, got);
+	if (needs_mapping(c, t, rec, got->end) && procs_refresh(c->procs, t->proc, rec->time))
+		unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, max, got);
+}
+
+static uint32_t add_user(struct collector *c, const struct record *rec, struct thread *t, uint32_t n)
+{
+	struct profile_quality *q = &c->profile.quality;
 	struct unwind_result got = {.end = UNWIND_END_NO_REGS};
 	uint32_t i;
 
@@ -131,10 +156,7 @@ static uint32_t add_user(struct collector *c, const struct record *rec, struct t
 	/* In the middle of exec or exit: the registers are still there, the memory they point to is not. */
 	if (!rec->u.sample.user && (!rec->u.sample.stack_size || !t->proc->maps->n))
 		return n;
-	user_chain(rec, &s);
-	if (rec->u.sample.abi == regs_arch.perf_abi &&
-	    regs_from_perf(rec->u.sample.regs, rec->u.sample.n_regs, regs))
-		unwind_walk(c->unwinder, t->proc->maps, &s, c->frames, c->max_frames - n, &got);
+	walk(c, rec, t, c->max_frames - n, &got);
 	for (i = 0; i < got.n; i++) {
 		if (got.gap && got.gap == i)
 			c->locations[n++] = c->loc_truncated;
@@ -179,6 +201,9 @@ int sample_add(struct collector *c, const struct record *rec)
 	uint32_t n, stack, labels = PROFILE_NONE;
 	int err;
 
+	/* What a program wrote, not the kernel: no sample stands for more than a window. */
+	if (c->timer && period > WEIGHT_MAX_NS)
+		period = c->period;
 	if (t && !accept_event(c, t, rec->id))
 		return 0;
 	n = add_kernel(c, rec, 0);

@@ -3,16 +3,23 @@
  * environment.c - our two variables: taken out of the program's environment,
  * put into that of the programs it executes.
  *
- * LD_PRELOAD is "OURS" or "OURS:THEIRS". The strings that the kernel put above
- * the stack are moved together, so that /proc/PID/environ shows zeros at its end
- * and nothing of us.
+ * LD_PRELOAD is "OURS" or "THEIRS:OURS", and new variables come last. So no
+ * string of the program's own has to move, which somebody may hold a pointer
+ * to by now (musl does to LD_LIBRARY_PATH): what is left of ours is zeros, in
+ * /proc/PID/environ too.
  */
 #include "collect/preload/preload.h"
 
-#define LIST "LD_PRELOAD="
+#include <linux/fcntl.h>
 
-static char variable[PRELOAD_PATH_MAX + sizeof(PRELOAD_VARIABLE) + 16]; /* "NAME=PATH:", KEPT is added */
-static char library[PRELOAD_PATH_MAX];                                  /* our part of LD_PRELOAD */
+#define LIST     "LD_PRELOAD="
+#define NAME     PRELOAD_VARIABLE "="
+#define LIST_LEN (sizeof(LIST) - 1)
+#define NAME_LEN (sizeof(NAME) - 1)
+#define R_OK     4
+
+static char where[PRELOAD_PATH_MAX];   /* of the memory */
+static char library[PRELOAD_PATH_MAX]; /* our part of LD_PRELOAD */
 
 size_t preload_length(const char *s)
 {
@@ -31,11 +38,20 @@ bool preload_begins(const char *s, const char *with)
 	return true;
 }
 
-static void copy(char *to, const char *from, size_t n)
+/* A loop the compiler must not turn into a call of memcpy. */
+static char *copy(char *to, const char *from, size_t n)
 {
-	/* A loop the compiler must not turn into a call of memcpy. */
 	while (n--) {
 		*to++ = *from++;
+		__asm__ volatile("" ::: "memory");
+	}
+	return to;
+}
+
+static void wipe(char *s)
+{
+	for (; *s; s++) {
+		*s = '\0';
 		__asm__ volatile("" ::: "memory");
 	}
 }
@@ -48,130 +64,110 @@ static char **find(char *const *env, const char *name)
 	return NULL;
 }
 
-/* Strings that follow @gone in memory move @n bytes down onto it; the pointers to them follow. */
-static void close_gap(char **env, char *gone, size_t n)
+static void drop(char **at)
 {
-	char *end = gone + n, **e;
-
-	/* As the kernel lays them out, one after the other in the order of the array. */
-	for (bool more = true; more;) {
-		more = false;
-		for (e = env; *e; e++)
-			if (*e == end) {
-				size_t len = preload_length(end) + 1;
-
-				copy(gone, end, len);
-				*e = gone;
-				gone += len;
-				end += len;
-				more = true;
-				break;
-			}
-	}
-	while (gone < end)
-		*gone++ = 0;
-}
-
-static void drop(char **env, char **at)
-{
-	char *text = *at;
-	size_t n = preload_length(text) + 1;
-
+	wipe(*at);
 	for (; *at; at++)
 		at[0] = at[1];
-	close_gap(env, text, n);
 }
 
-/* Take our part off the front of LD_PRELOAD, leaving the last @kept bytes; 0: the variable was not there. */
-static void restore_list(char **env, size_t kept)
+/* False: LD_PRELOAD is not what we were told it is. */
+static bool restore_list(char **env, size_t kept)
 {
-	char **at = find(env, LIST), *value;
-	size_t len, ours;
+	char **at = find(env, LIST), *value, *ours;
+	size_t len;
 
 	if (!at)
-		return;
-	value = *at + sizeof(LIST) - 1;
-	len = preload_length(value);
-	ours = kept && kept < len ? len - kept - 1 : len; /* without the ':' */
-	if (ours < sizeof(library)) {
-		copy(library, value, ours);
-		library[ours] = '\0';
-	}
-	if (!kept || kept >= len) {
-		drop(env, at);
-		return;
-	}
-	copy(value, value + ours + 1, kept + 1);
-	close_gap(env, value + kept + 1, ours + 1);
+		return false;
+	value = *at + LIST_LEN;
+	if (kept > preload_length(value) || (kept && value[kept - 1] != ':'))
+		return false;
+	ours = value + kept;
+	len = preload_length(ours);
+	if (!len || len >= sizeof(library))
+		return false;
+	copy(library, ours, len + 1);
+	if (kept)
+		wipe(ours - 1);
+	else
+		drop(at);
+	return true;
 }
 
 bool preload_take_environment(char **env, char path[PRELOAD_PATH_MAX])
 {
-	char **at = env ? find(env, PRELOAD_VARIABLE "=") : NULL, *value;
+	char **at = env ? find(env, NAME) : NULL, *value;
 	size_t i, colon = 0, kept = 0;
 
 	if (!at)
 		return false;
-	value = *at + sizeof(PRELOAD_VARIABLE);
+	value = *at + NAME_LEN;
 	for (i = 0; value[i]; i++)
 		if (value[i] == ':')
 			colon = i;
 	if (!colon || colon >= PRELOAD_PATH_MAX)
 		return false;
-	for (i = colon + 1; value[i] >= '0' && value[i] <= '9' && kept < PRELOAD_LIST_MAX; i++)
+	for (i = colon + 1; value[i] >= '0' && value[i] <= '9' && kept <= PRELOAD_LIST_MAX; i++)
 		kept = kept * 10 + (size_t)(value[i] - '0');
-	copy(path, value, colon);
-	path[colon] = '\0';
-	copy(variable, *at, sizeof(PRELOAD_VARIABLE) + colon + 1);
-	drop(env, at);
-	restore_list(env, kept);
-	return true;
+	copy(where, value, colon);
+	where[colon] = '\0';
+	copy(path, where, colon + 1);
+	drop(at);
+	return restore_list(env, kept);
 }
 
-static size_t put_number(char *to, size_t v)
+static char *put_number(char *to, size_t v)
 {
 	char digits[20];
-	size_t n = 0, i;
+	size_t n = 0;
 
 	do
 		digits[n++] = (char)('0' + v % 10);
 	while (v /= 10);
-	for (i = 0; i < n; i++)
-		to[i] = digits[n - 1 - i];
-	to[n] = '\0';
-	return n;
+	while (n)
+		*to++ = digits[--n];
+	*to = '\0';
+	return to;
+}
+
+/* After a chroot the library may not be there, and the dynamic linker would complain. */
+static bool worthwhile(char *const *env)
+{
+	return preload_shared && __atomic_load_n(&preload_shared->run, __ATOMIC_RELAXED) && library[0] &&
+	       env && !find(env, NAME) && !sys3(SYS_faccessat, AT_FDCWD, library, R_OK);
 }
 
 int preload_with_environment(char *const *env, int (*exec)(char *const *env, void *arg), void *arg)
 {
-	size_t n, i = 0, ours = preload_length(library), theirs = 0, name = preload_length(variable);
-	char **theirs_at, **out, *list, *own;
+	size_t n = 0, i, ours = preload_length(library), name = preload_length(where), theirs = 0;
+	char **at, **out, *list, *own, *end;
 
-	for (n = 0; env && env[n] && n <= PRELOAD_ENV_MAX; n++)
-		;
-	if (!preload_shared || !ours || !env || n > PRELOAD_ENV_MAX || find(env, PRELOAD_VARIABLE "="))
+	while (env && env[n] && n <= PRELOAD_ENV_MAX)
+		n++;
+	if (n > PRELOAD_ENV_MAX || !worthwhile(env))
 		return exec(env, arg);
-	theirs_at = find(env, LIST);
-	if (theirs_at)
-		theirs = preload_length(*theirs_at + sizeof(LIST) - 1);
+	at = find(env, LIST);
+	if (at)
+		theirs = preload_length(*at + LIST_LEN) + 1;
 	if (theirs > PRELOAD_LIST_MAX)
 		return exec(env, arg);
 	/* On the stack: this may be a child of vfork, where anything else would be the parent's. */
 	out = __builtin_alloca((n + 3) * sizeof(*out));
-	list = __builtin_alloca(sizeof(LIST) + ours + theirs + 2);
-	own = __builtin_alloca(name + 24);
-	copy(list, LIST, sizeof(LIST) - 1);
-	copy(list + sizeof(LIST) - 1, library, ours + 1);
-	if (theirs) {
-		list[sizeof(LIST) - 1 + ours] = ':';
-		copy(list + sizeof(LIST) + ours, *theirs_at + sizeof(LIST) - 1, theirs + 1);
+	list = __builtin_alloca(LIST_LEN + theirs + ours + 1);
+	own = __builtin_alloca(NAME_LEN + name + 24);
+	end = copy(list, LIST, LIST_LEN);
+	if (at) {
+		end = copy(end, *at + LIST_LEN, theirs - 1);
+		*end++ = ':';
 	}
-	copy(own, variable, name);
-	put_number(own + name, theirs);
-	for (n = 0; env[n]; n++)
-		if (&env[n] != theirs_at)
-			out[i++] = env[n];
-	out[i++] = list;
+	copy(end, library, ours + 1);
+	end = copy(copy(own, NAME, NAME_LEN), where, name);
+	*end++ = ':';
+	put_number(end, theirs);
+	for (i = 0; i < n; i++)
+		out[i] = &env[i] == at ? list : env[i];
+	if (!at)
+		out[i++] = list;
 	out[i++] = own;
 	out[i] = NULL;
 	return exec(out, arg);

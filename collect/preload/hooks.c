@@ -9,24 +9,12 @@
 
 #include <stdarg.h>
 
-#define NEXT ((void *)-1l) /* RTLD_NEXT, the same in glibc and musl */
-
-extern void *dlsym(void *, const char *) __attribute__((weak));
 extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *) __attribute__((weak));
 extern int pthread_atfork(void (*)(void), void (*)(void), void (*)(void)) __attribute__((weak));
 extern char **__environ __attribute__((weak));
+extern int *__errno_location(void) __attribute__((weak));
 
-#define REAL(name) real(&real_##name, #name)
-static void *real(void **cache, const char *name)
-{
-	void *f = __atomic_load_n(cache, __ATOMIC_RELAXED);
-
-	if (!f && dlsym) {
-		f = dlsym(NEXT, name);
-		__atomic_store_n(cache, f, __ATOMIC_RELAXED);
-	}
-	return f;
-}
+#define REAL(name) preload_next(&real_##name, #name)
 
 /* ---- threads ---- */
 
@@ -34,9 +22,26 @@ static void *real(void **cache, const char *name)
 
 static struct start {
 	uint32_t used;
+	bool belief; /* of the thread that starts it */
 	void *(*fn)(void *);
 	void *arg;
 } starts[STARTS];
+
+static bool belief(void)
+{
+	const bool *b = preload_belief();
+
+	return b && *b;
+}
+
+static void begin_thread(struct start *s)
+{
+	bool blocked = s->belief;
+
+	__atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
+	blocked |= preload_unblock();
+	preload_arm_self(blocked);
+}
 
 /* Ends in a jump to the thread's own function: no frame of ours stays in its stacks. */
 static void *run(void *arg)
@@ -45,32 +50,78 @@ static void *run(void *arg)
 	void *(*fn)(void *) = s->fn;
 	void *fn_arg = s->arg;
 
-	__atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
-	preload_arm_self();
+	begin_thread(s);
 	return fn(fn_arg);
 }
 
-static void *real_pthread_create;
-EXPORTED int pthread_create(void *thread, const void *attr, void *(*fn)(void *), void *arg)
+static struct start *take_start(void *(*fn)(void *), void *arg)
 {
-	int (*create)(void *, const void *, void *(*)(void *), void *) = REAL(pthread_create);
+	uint32_t no;
 	unsigned i;
-	uint32_t no = 0;
-	int err;
 
-	if (!create)
-		return 11; /* EAGAIN */
-	for (i = 0; preload_shared && i < STARTS; i++, no = 0)
+	for (i = 0; preload_shared && i < STARTS; i++) {
+		no = 0;
 		if (__atomic_compare_exchange_n(&starts[i].used, &no, 1, false, __ATOMIC_ACQUIRE,
 						__ATOMIC_RELAXED)) {
 			starts[i].fn = fn;
 			starts[i].arg = arg;
-			err = create(thread, attr, run, &starts[i]);
-			if (err)
-				__atomic_store_n(&starts[i].used, 0, __ATOMIC_RELEASE);
-			return err;
+			starts[i].belief = belief();
+			return &starts[i];
 		}
-	return create(thread, attr, fn, arg);
+	}
+	return NULL;
+}
+
+static void *real_pthread_create, *real_thrd_create;
+
+EXPORTED int pthread_create(void *thread, const void *attr, void *(*fn)(void *), void *arg)
+{
+	int (*create)(void *, const void *, void *(*)(void *), void *) = REAL(pthread_create);
+	struct start *s = take_start(fn, arg);
+	int err;
+
+	if (!create)
+		return 11; /* EAGAIN */
+	if (!s)
+		return create(thread, attr, fn, arg);
+	err = create(thread, attr, run, s);
+	if (err)
+		__atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* C11's threads do not start by way of the other's symbol. */
+static int run_c11(void *arg)
+{
+	struct start *s = arg;
+	int (*fn)(void *) = (int (*)(void *))(void *)s->fn;
+	void *fn_arg = s->arg;
+
+	begin_thread(s);
+	return fn(fn_arg);
+}
+
+EXPORTED int thrd_create(void *thread, int (*fn)(void *), void *arg)
+{
+	int (*create)(void *, int (*)(void *), void *) = REAL(thrd_create);
+	struct start *s = take_start((void *(*)(void *))(void *)fn, arg);
+	int err;
+
+	if (!create)
+		return 2; /* thrd_error */
+	if (!s)
+		return create(thread, fn, arg);
+	err = create(thread, run_c11, s);
+	if (err)
+		__atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
+	return err;
+}
+
+static bool forking_belief;
+
+static void before_fork(void)
+{
+	forking_belief = preload_shared && belief();
 }
 
 static void in_forked_child(void)
@@ -78,17 +129,18 @@ static void in_forked_child(void)
 	if (!preload_shared)
 		return;
 	preload_forget_all();
-	preload_arm_self();
+	if (!preload_same_pid_space(preload_shared))
+		return;
+	preload_note_fork((int)sys0(SYS_getppid));
+	preload_arm_self(forking_belief);
 }
 
-__attribute__((constructor(65535))) static void watch_forks(void)
+void preload_watch_forks(void)
 {
-	if (!preload_shared)
-		return;
 	if (__register_atfork)
-		__register_atfork(NULL, NULL, in_forked_child, NULL);
+		(void)__register_atfork(before_fork, NULL, in_forked_child, NULL);
 	else if (pthread_atfork)
-		pthread_atfork(NULL, NULL, in_forked_child);
+		(void)pthread_atfork(before_fork, NULL, in_forked_child);
 }
 
 /* ---- programs ---- */
@@ -102,6 +154,13 @@ struct exec_args {
 
 static void *real_execve, *real_execvpe, *real_fexecve;
 
+static int missing(void)
+{
+	if (__errno_location)
+		*__errno_location() = ENOSYS_;
+	return -1;
+}
+
 static int call_exec(char *const *env, void *arg)
 {
 	const struct exec_args *a = arg;
@@ -109,13 +168,36 @@ static int call_exec(char *const *env, void *arg)
 	return ((int (*)(const char *, char *const *, char *const *))a->fn)(a->path, a->argv, env);
 }
 
+static int call_fexecve(char *const *env, void *arg)
+{
+	const struct exec_args *a = arg;
+
+	return ((int (*)(int, char *const *, char *const *))a->fn)(a->fd, a->argv, env);
+}
+
+/* No timer may fire between here and the new program; if there is none, all goes on. */
+static int replace(char *const *env, int (*call)(char *const *env, void *arg), struct exec_args *a)
+{
+	bool armed, blocked;
+	int err;
+
+	if (!a->fn)
+		return missing();
+	blocked = preload_shared && belief();
+	armed = preload_shared && preload_disarm_self();
+	err = preload_with_environment(env, call, a);
+	if (armed) {
+		preload_unblock();
+		preload_arm_self(blocked);
+	}
+	return err;
+}
+
 static int do_exec(void *fn, const char *path, char *const *argv, char *const *env)
 {
 	struct exec_args a = {fn, path, argv, -1};
 
-	if (fn)
-		return preload_with_environment(env, call_exec, &a);
-	return -1;
+	return replace(env, call_exec, &a);
 }
 
 EXPORTED int execve(const char *path, char *const *argv, char *const *env)
@@ -138,18 +220,11 @@ EXPORTED int execvp(const char *file, char *const *argv)
 	return do_exec(REAL(execvpe), file, argv, __environ);
 }
 
-static int call_fexecve(char *const *env, void *arg)
-{
-	const struct exec_args *a = arg;
-
-	return ((int (*)(int, char *const *, char *const *))a->fn)(a->fd, a->argv, env);
-}
-
 EXPORTED int fexecve(int fd, char *const *argv, char *const *env)
 {
 	struct exec_args a = {REAL(fexecve), NULL, argv, fd};
 
-	return a.fn ? preload_with_environment(env, call_fexecve, &a) : -1;
+	return replace(env, call_fexecve, &a);
 }
 
 /* The argument list becomes an array on the stack; exec's lists are short, and longer ones fail with E2BIG
@@ -220,7 +295,7 @@ EXPORTED int posix_spawn(int *pid, const char *path, const void *actions, const 
 {
 	struct spawn_args a = {REAL(posix_spawn), pid, path, actions, attr, argv};
 
-	return a.fn ? preload_with_environment(env, call_spawn, &a) : 38; /* ENOSYS */
+	return a.fn ? preload_with_environment(env, call_spawn, &a) : ENOSYS_;
 }
 
 EXPORTED int posix_spawnp(int *pid, const char *file, const void *actions, const void *attr,
@@ -228,5 +303,5 @@ EXPORTED int posix_spawnp(int *pid, const char *file, const void *actions, const
 {
 	struct spawn_args a = {REAL(posix_spawnp), pid, file, actions, attr, argv};
 
-	return a.fn ? preload_with_environment(env, call_spawn, &a) : 38;
+	return a.fn ? preload_with_environment(env, call_spawn, &a) : ENOSYS_;
 }

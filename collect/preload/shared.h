@@ -20,10 +20,13 @@
 
 /*
  * Where the library finds it, and what it must undo: "PATH:KEPT", a file to
- * open (the collector's descriptor below /proc) and how many bytes at the end
- * of LD_PRELOAD are the user's own (0: LD_PRELOAD was not set).
+ * open (a descriptor of the keeper's, below /proc), or the number of a System V
+ * segment; and how many bytes at the begin of LD_PRELOAD are the user's own,
+ * the ':' before ours included (0: LD_PRELOAD was not set).
  */
 #define PRELOAD_VARIABLE "DDPROF_TIMER"
+#define PRELOAD_PATH_MAX 256  /* of the memory and of the library, with the NUL */
+#define PRELOAD_LIST_MAX 4096 /* bytes of LD_PRELOAD that can be handed on */
 
 /* The sample_type of its records; sample_regs_user is regs.h's mask. */
 #define PRELOAD_SAMPLE_TYPE                                                                                  \
@@ -37,13 +40,17 @@ struct preload_shared {
 	uint64_t ring_bytes; /* data of one ring, a power of two; the rings follow the header, each after its
 				page */
 	uint64_t period_ns;  /* of CPU time between samples of a thread */
-	uint32_t stop;       /* set by the collector: take no more samples */
-	uint32_t processes;  /* that loaded the library */
-	uint64_t lost;       /* samples, by full rings */
-	uint64_t unarmed;    /* threads that got no timer */
+	uint32_t run;        /* set by the collector: take samples; 0: no more */
+	uint32_t keeper;     /* process whose descriptor names the memory */
+	uint64_t alive_ns; /* CLOCK_MONOTONIC when the collector last looked; who sees it long ago gives up */
+	uint64_t lost;     /* periods that no ring had room for */
+	uint64_t unarmed;  /* timers that the kernel refused */
+	uint32_t processes;  /* that armed timers after an exec */
+	uint32_t unreadable; /* processes that may not read their own stack by process_vm_readv */
+	char pid_space[32]; /* "pid:[...]", the collector's: numbers of other namespaces mean nothing to it */
 	struct {
-		uint32_t owner; /* thread that writes; 0: free. Freed by the collector if it stays for a
-				   second */
+		uint32_t owner; /* thread that writes; 0: free. Freed by the collector when the thread is gone
+				 */
 		uint32_t pad[15];
 	} locks[PRELOAD_RINGS_MAX];
 };

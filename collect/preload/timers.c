@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * timers.c - a timer of its own CPU time for each thread (timer_create(2),
- * SIGEV_THREAD_ID), and the life of the library.
+ * SIGEV_THREAD_ID), and the signal they send.
  *
  * Such a timer runs only while its thread does, so no sleeping call is ever
  * interrupted. Threads are armed when pthread_create starts them; others are
@@ -14,11 +14,13 @@
 #include <linux/time.h>
 #include <stdatomic.h>
 
-#define SLOTS        4096 /* threads with a timer at one time; a power of two */
-#define SWEEP_NS     500000000ull
-#define SWEEP_SLOTS  128 /* looked at in one sweep */
-#define SCAN_THREADS 512 /* with more threads, those that pthread_create did not start are not looked for */
-#define DEAD         1   /* tid of a slot that can be used again; 0: never used */
+#define SLOTS         4096 /* threads with a timer at one time; a power of two */
+#define PROBES        64
+#define SWEEP_NS      500000000ull
+#define SWEEP_SLOTS   512 /* looked at in one sweep */
+#define SWEEPS_A_SCAN 4   /* listing threads takes a descriptor for a moment: seldom */
+#define SCAN_THREADS  512 /* with more threads, those that pthread_create did not start are not looked for */
+#define DEAD          1   /* tid of a slot that can be used again; 0: never used */
 
 #define SIGEV_THREAD_ID_ 4
 #define CLOCK_OF_THREAD(tid)                                                                                 \
@@ -28,15 +30,13 @@
 #define RT_FIRST     35 /* 32 to 34 are the C libraries' own */
 #define RT_LAST      64
 
-struct preload_shared *preload_shared;
-int preload_signal;
-
 static struct slot {
 	_Atomic int tid;
 	int timer;
+	bool belief;
 } slots[SLOTS];
 static _Atomic uint64_t next_sweep;
-static _Atomic unsigned cursor;
+static _Atomic unsigned cursor, sweeps;
 
 struct event { /* struct sigevent as the kernel has it */
 	uint64_t value;
@@ -55,7 +55,7 @@ static struct slot *claim(int tid)
 	struct slot *free_slot = NULL;
 	int was;
 
-	for (i = 0; i < 64; i++) {
+	for (i = 0; i < PROBES; i++) {
 		struct slot *s = &slots[(at + i) % SLOTS];
 
 		was = atomic_load(&s->tid);
@@ -72,29 +72,70 @@ static struct slot *claim(int tid)
 	return was <= DEAD && atomic_compare_exchange_strong(&free_slot->tid, &was, tid) ? free_slot : NULL;
 }
 
-void preload_arm(int tid)
+/*
+ * Anywhere in the first period: so each sample stands for a period, and threads
+ * that live for less than one are sampled as often as they should be.
+ */
+static void first_expiry(struct setting *set, uint64_t period, int tid)
 {
-	struct event ev = {.signo = preload_signal, .notify = SIGEV_THREAD_ID_, .tid = tid};
-	uint64_t ns = preload_shared->period_ns;
-	struct setting set = {(int64_t)(ns / 1000000000u), (int64_t)(ns % 1000000000u), 0, 0};
-	struct slot *s = claim(tid);
+	uint64_t x = preload_now() ^ (uint64_t)tid << 40;
 
-	if (!s)
-		return;
-	set.value_s = set.interval_s;
-	set.value_ns = set.interval_ns;
-	ev.value = (uint64_t)(uintptr_t)slots; /* the handler knows its own signals by it */
-	if (sys3(SYS_timer_create, CLOCK_OF_THREAD(tid), &ev, &s->timer)) {
-		__atomic_fetch_add(&preload_shared->unarmed, 1, __ATOMIC_RELAXED);
-		atomic_store(&s->tid, DEAD);
-		return;
-	}
-	sys4(SYS_timer_settime, s->timer, 0, &set, NULL);
+	/* Steele, Lea, Flood 2014: the mixing function of SplittableRandom. */
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	x = 1 + (x ^ x >> 31) % period;
+	set->value_s = (int64_t)(x / 1000000000u);
+	set->value_ns = (int64_t)(x % 1000000000u);
 }
 
-void preload_arm_self(void)
+bool preload_arm(int tid)
 {
-	preload_arm((int)sys0(SYS_gettid));
+	struct event ev = {.signo = preload_signal, .notify = SIGEV_THREAD_ID_, .tid = tid};
+	struct preload_shared *shared = preload_shared; /* another thread may put us to sleep */
+	uint64_t ns = shared ? shared->period_ns : 0;
+	struct setting set = {(int64_t)(ns / 1000000000u), (int64_t)(ns % 1000000000u), 0, 0};
+	struct slot *s = shared ? claim(tid) : NULL;
+
+	if (!s)
+		return false;
+	s->belief = false;
+	first_expiry(&set, ns, tid);
+	ev.value = (uint64_t)(uintptr_t)slots; /* the handler knows its own signals by it */
+	if (sys3(SYS_timer_create, CLOCK_OF_THREAD(tid), &ev, &s->timer)) {
+		__atomic_fetch_add(&shared->unarmed, 1, __ATOMIC_RELAXED);
+		atomic_store(&s->tid, DEAD);
+		return false;
+	}
+	sys4(SYS_timer_settime, s->timer, 0, &set, NULL);
+	return true;
+}
+
+static struct slot *find(int tid)
+{
+	unsigned i, at = (unsigned)tid * 2654435761u >> 20;
+
+	for (i = 0; i < PROBES; i++)
+		if (atomic_load(&slots[(at + i) % SLOTS].tid) == tid)
+			return &slots[(at + i) % SLOTS];
+	return NULL;
+}
+
+bool *preload_belief(void)
+{
+	struct slot *s = find((int)sys0(SYS_gettid));
+
+	return s ? &s->belief : NULL;
+}
+
+void preload_arm_self(bool belief)
+{
+	int tid = (int)sys0(SYS_gettid);
+	struct slot *s;
+
+	(void)preload_arm(tid);
+	s = find(tid);
+	if (s)
+		s->belief = belief;
 }
 
 bool preload_own_value(uint64_t value)
@@ -102,15 +143,35 @@ bool preload_own_value(uint64_t value)
 	return value == (uint64_t)(uintptr_t)slots;
 }
 
+/* In a child of vfork the slots are the parent's, and none is for this thread. */
+bool preload_disarm_self(void)
+{
+	struct slot *s = find((int)sys0(SYS_gettid));
+	uint64_t set = 1ull << (preload_signal - 1);
+	int64_t now[2] = {0, 0};
+
+	if (!s)
+		return false;
+	sys1(SYS_timer_delete, s->timer);
+	if (s->belief)
+		preload_block(preload_signal); /* for the program to come */
+	atomic_store(&s->tid, DEAD);
+	/* What is pending would kill the program to come, which has no handler. */
+	while (sys4(SYS_rt_sigtimedwait, &set, NULL, now, SYS_SIGSET_BYTES) > 0)
+		;
+	return true;
+}
+
 void preload_disarm_all(void)
 {
 	unsigned i;
 
-	for (i = 0; i < SLOTS; i++)
-		if (atomic_load(&slots[i].tid) > DEAD) {
+	for (i = 0; i < SLOTS; i++) {
+		int tid = atomic_load(&slots[i].tid);
+
+		if (tid > DEAD && atomic_compare_exchange_strong(&slots[i].tid, &tid, DEAD))
 			sys1(SYS_timer_delete, slots[i].timer);
-			atomic_store(&slots[i].tid, DEAD);
-		}
+	}
 }
 
 void preload_forget_all(void)
@@ -170,7 +231,7 @@ static void scan(void)
 
 			seen++;
 			if (tid > DEAD)
-				preload_arm(tid);
+				(void)preload_arm(tid);
 		}
 	sys1(SYS_close, fd);
 }
@@ -182,7 +243,8 @@ void preload_sweep(uint64_t now)
 	if (now < due || !atomic_compare_exchange_strong(&next_sweep, &due, now + SWEEP_NS))
 		return;
 	reap((int)sys0(SYS_getpid));
-	scan();
+	if (atomic_fetch_add(&sweeps, 1) % SWEEPS_A_SCAN == 0)
+		scan();
 }
 
 #ifdef __x86_64__
@@ -194,16 +256,11 @@ __asm__(".text\n"
 void preload_restore(void) __attribute__((visibility("hidden")));
 #endif
 
-/* The highest real-time signal that nobody handles. */
-static int choose_signal(void)
+static bool is_default(int sig)
 {
 	struct sys_sigaction old;
-	int sig;
 
-	for (sig = RT_LAST; sig >= RT_FIRST; sig--)
-		if (!sys4(SYS_rt_sigaction, sig, NULL, &old, SYS_SIGSET_BYTES) && !old.handler)
-			return sig;
-	return 0;
+	return !sys4(SYS_rt_sigaction, sig, NULL, &old, SYS_SIGSET_BYTES) && !old.handler;
 }
 
 static bool install_handler(int sig)
@@ -217,51 +274,30 @@ static bool install_handler(int sig)
 	return !sys4(SYS_rt_sigaction, sig, &act, NULL, SYS_SIGSET_BYTES);
 }
 
-static struct preload_shared *map(const char *path)
+bool preload_take_signal(int except)
 {
-	struct preload_shared *s;
-	uint64_t size;
-	int fd = (int)sys4(SYS_openat, AT_FDCWD, path, 2 | 0x80000 /* RDWR, CLOEXEC */, 0);
+	int sig;
 
-	if (fd < 0)
-		return NULL;
-	s = (void *)sys6(SYS_mmap, 0, PRELOAD_HEAD, 3, 1, fd, 0);
-	if ((uintptr_t)s > -4096ul)
-		s = NULL;
-	if (s && (s->magic != PRELOAD_MAGIC || !s->n_rings || s->n_rings > PRELOAD_RINGS_MAX ||
-		  s->ring_bytes > (64u << 20) || s->stack_size > 61440))
-		s = NULL;
-	if (s) {
-		size = preload_ring_offset(s, s->n_rings);
-		s = (void *)sys6(SYS_mmap, 0, (long)size, 3, 1, fd, 0);
-		if ((uintptr_t)s > -4096ul)
-			s = NULL;
-	}
-	sys1(SYS_close, fd);
-	return s;
+	for (sig = RT_LAST; sig >= RT_FIRST; sig--)
+		if (sig != except && is_default(sig) && install_handler(sig)) {
+			preload_signal = sig;
+			return true;
+		}
+	return false;
 }
 
-extern char **__environ __attribute__((weak));
-
-/* glibc passes the arguments; musl has set __environ by now, and passes nothing. */
-__attribute__((constructor)) static void begin(int argc, char **argv, char **env)
+void preload_move_signal(void)
 {
-	char path[PRELOAD_PATH_MAX];
-	struct preload_shared *s;
+	int old = preload_signal;
 
-	(void)argc;
-	(void)argv;
-	if (&__environ && __environ)
-		env = __environ;
-	else if (!&__environ)
+	if (!preload_take_signal(old)) {
+		/* None is left: no more samples of this process. */
+		preload_disarm_all();
+		preload_shared = NULL;
 		return;
-	if (!preload_take_environment(env, path))
-		return;
-	s = map(path);
-	preload_signal = s ? choose_signal() : 0;
-	if (!preload_signal || !install_handler(preload_signal))
-		return;
-	preload_shared = s;
-	__atomic_fetch_add(&s->processes, 1, __ATOMIC_RELAXED);
-	preload_arm_self();
+	}
+	/* What is on its way still finds the old handler, which stays: signals.c knows what the program
+	 * wants. */
+	preload_disarm_all();
+	scan();
 }

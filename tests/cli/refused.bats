@@ -14,9 +14,9 @@ teardown() {
 	[ ! -f paranoid ] || sysctl -q kernel.perf_event_paranoid="$(cat paranoid)"
 }
 
-@test "perf_event_open refused by seccomp: one warning that names it, the program's own output and status" {
+@test "perf_event_open refused and no fallback wanted: one warning that names it, the program's own output and status" {
 	for errno in 1 13 38; do
-		"$T/deny_perf" $errno "$DDPROF_RUN" sh -c 'echo out; exit 7' >out 2>err || status=$?
+		"$T/deny_perf" $errno "$DDPROF_RUN" --fallback none sh -c 'echo out; exit 7' >out 2>err || status=$?
 		[ "$status" = 7 ]
 		[ "$(cat out)" = out ]
 		cat err

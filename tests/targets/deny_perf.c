@@ -1,29 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * deny_perf.c - run a command in which perf_event_open fails with the errno
- * given (a number), as a container's seccomp profile makes it.
+ * given (a number), as a container's seccomp profile makes it; and with
+ * "ERRNO,NAME..." the other system calls named, as a sandbox makes them.
  */
-#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define DENIED_MAX 16
+
+static const struct {
+	const char *name;
+	unsigned nr;
+} calls[] = {
+	{"memfd_create", SYS_memfd_create},
+	{"process_vm_readv", SYS_process_vm_readv},
+	{"ptrace", SYS_ptrace},
+	{"pidfd_open", SYS_pidfd_open},
+	{"timer_create", SYS_timer_create},
+};
+
+static unsigned number(const char *name)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (!strcmp(calls[i].name, name))
+			return calls[i].nr;
+	fprintf(stderr, "deny_perf: which call is %s?\n", name);
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned err = argc > 2 ? (unsigned)atoi(argv[1]) : 0;
-	struct sock_filter code[] = {
+	unsigned err = argc > 2 ? (unsigned)strtoul(argv[1], NULL, 10) : 0,
+		 denied[DENIED_MAX] = {SYS_perf_event_open};
+	struct sock_filter code[2 * DENIED_MAX + 2] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (err & SECCOMP_RET_DATA)),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
+	struct sock_fprog prog = {1, code};
+	unsigned n = 1, i;
+	char *name;
 
+	for (name = argc > 2 ? strtok(argv[1], ",") : NULL;
+	     name && n < DENIED_MAX && (name = strtok(NULL, ","));)
+		denied[n++] = number(name);
+	for (i = 0; i < n; i++) {
+		code[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, denied[i], 0, 1);
+		code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+								SECCOMP_RET_ERRNO | (err & SECCOMP_RET_DATA));
+	}
+	code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	if (!err || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog)) {
 		perror("deny_perf");

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fallback.c - a capture by timers in the program (timer.h) instead of perf events.
+ *
+ * No record tells of exits: processes are looked at now and then. Mappings are
+ * read when a sample needs them (sample.c).
+ */
+#include "collect/collector_private.h"
+
+#include "base/io.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#define PRUNE_NS       1000000000u
+#define PRUNES_THREADS 10 /* each so many, the threads are looked at too */
+
+static int begin(struct collector *c)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct order_source *sources;
+	uint32_t n;
+	int err = timer_begin(c->opt.timer, c->period, c->opt.stack_size);
+
+	if (err)
+		return err;
+	c->timer = c->opt.timer;
+	ladder_timer(&c->ladder, c->opt.timer_only);
+	sources = timer_sources(c->timer, &n);
+	err = order_new(&c->order, sources, n);
+	if (!err && epoll_ctl(c->epfd, EPOLL_CTL_ADD, timer_wake_fd(c->timer), &ev))
+		err = -errno;
+	return err;
+}
+
+int fallback_launch(struct collector *c, pid_t pid)
+{
+	int err = begin(c);
+
+	if (!err)
+		log_debug("timers in pid %d, %u bytes of stack a sample", (int)pid,
+			  timer_stack_size(c->timer));
+	return err;
+}
+
+int collector_resume(struct collector *c, const pid_t *pids, uint32_t n)
+{
+	uint32_t i;
+	int err = begin(c);
+
+	for (i = 0; i < n && !err; i++)
+		if (procs_scan(c->procs, pids[i]) == -ENOMEM)
+			err = -ENOMEM;
+	if (err)
+		return err;
+	account_begin(c);
+	/* What they used before was the business of the collector before this one. */
+	account_mark(c);
+	c->now.unsampled = c->now.rusage = c->mark.user_ns + c->mark.system_ns;
+	c->now.lost_samples = c->mark.counts.lost;
+	collector_unmark(c);
+	account_begin(c);
+	return 0;
+}
+
+void fallback_look(struct collector *c)
+{
+	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);
+
+	timer_look(c->timer);
+	if (now < c->next_prune_ns)
+		return;
+	c->next_prune_ns = now + PRUNE_NS;
+	procs_prune(c->procs, ++c->prunes % PRUNES_THREADS == 0);
+}
