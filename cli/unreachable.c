@@ -33,7 +33,8 @@ static int open_program(const char *program)
 		n = snprintf(path, sizeof(path), "%.*s%s%s",
 			     (int)(end - dirs < PATH_MAX ? end - dirs : PATH_MAX), dirs,
 			     end == dirs ? "./" : "/", program);
-		if (n > 0 && (size_t)n < sizeof(path) && !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+		if (n > 0 && (size_t)n < sizeof(path) && !stat(path, &st) && S_ISREG(st.st_mode) &&
+		    !access(path, X_OK))
 			return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	return -1;

@@ -25,11 +25,11 @@ struct ladder_step {
 struct ladder {
 	struct ladder_step steps[LADDER_MAX_STEPS];
 	uint32_t n;
-	int err;            /* 0: some rung holds; else the -errno of the last one */
-	bool timer;         /* perf events are refused, timers in the program are used; err and advice are why */
-	bool kernel;        /* kernel time and frames are sampled */
-	bool count_lost;    /* PERF_FORMAT_LOST works (Linux 6.0) */
-	bool user_chain;    /* samples may have the kernel's own walk of the user stack */
+	int err;         /* 0: some rung holds; else the -errno of the last one */
+	bool timer;      /* perf events are refused, timers in the program are used; err and advice are why */
+	bool kernel;     /* kernel time and frames are sampled */
+	bool count_lost; /* PERF_FORMAT_LOST works (Linux 6.0) */
+	bool user_chain; /* samples may have the kernel's own walk of the user stack */
 	uint16_t max_chain; /* its frames are bounded by this; 0: by the kernel's own limit, which is lower */
 	int paranoid;       /* kernel.perf_event_paranoid as read, for the advice; INT32_MIN: unreadable */
 	char advice[256];   /* err: why, and on a second line the one command that helps */
