@@ -157,7 +157,7 @@ os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF; exit 3
 }
 
 @test "the collector killed: the program goes on, another collector takes over the timers" {
-	"$T/deny_perf" 1 "$DDPROF_RUN" -q -F 250 -o p -w 0.5 sh -c 'echo >started; exec "$0" 3' "$T/shares" 2>err >out 3>&- &
+	"$T/deny_perf" 1 "$DDPROF_RUN" -q -F 250 -o p -w 2 sh -c 'echo >started; exec "$0" 3' "$T/shares" 2>err >out 3>&- &
 	pid=$!
 	until [ -e started ]; do kill -0 $pid; done
 	kill -KILL "$(pgrep -P $pid -x ddprof-collect)"
