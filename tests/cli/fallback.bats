@@ -93,7 +93,7 @@ less() {
 	for list in "$libm" ""; do
 		LD_PRELOAD=$list "${RUN[@]}" python3 -c 'import os, subprocess
 print(repr(os.environ["LD_PRELOAD"]), os.environ.get("DDPROF_TIMER"), os.path.basename(os.environ["LD_PRELOAD"]) in open("/proc/self/maps").read(), flush=True)
-os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF; exit 3"])' >out 2>err || [ $? = 3 ]
+os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF_TIMER; exit 3"])' >out 2>err || [ $? = 3 ]
 		cat out
 		[ "$(cat out)" = "'$list' None True"$'\n'"$list"$'\n'0 ]
 	done
