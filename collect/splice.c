@@ -8,7 +8,8 @@
  * record in the copy lies in the last frame that CFI found: one place, whatever
  * the addresses are, so recursion cannot make it ambiguous. The frames before
  * must agree with their records as well, in place and in value; else the code
- * has no frame pointers there, and nothing is added.
+ * has no frame pointers there, and nothing is added. Behind the join the kernel
+ * is followed as long as each function keeps a record, by its own CFI.
  *
  * Where Go goes on on another stack, the frame pointer leads from one to the
  * other: the join is then at the last frame of the stack that was copied.
@@ -69,6 +70,33 @@ static enum unwind_end end_at(struct walk *w, const struct unwind_frame *f)
 	}
 }
 
+/*
+ * The next record belongs to @f's caller only if @f's function made one of its
+ * own; else the kernel has stepped over that caller. Rows tell: on x86-64 the
+ * CFA is found by the frame pointer, elsewhere the two halves of a record are
+ * saved side by side. Go's rows do not, but all of its code keeps records; code
+ * without rows is taken to do so as in any walk.
+ */
+static bool keeps_record(struct walk *w, const struct unwind_frame *f)
+{
+	const struct row *row = unwind_row(w, f->map, f->pc, false);
+	int fp = 1000, lr = -1000; /* in no slot: those are 8 bits */
+	unsigned mask, i;
+
+	if (w->go_switch || row->kind == ROW_NONE)
+		return true;
+	if (row->kind != ROW_CFI || regs_arch.lr < 0)
+		return row->kind == ROW_CFI && row->cfa_reg == regs_arch.fp;
+	for (mask = row->saved; mask; mask &= mask - 1) {
+		i = (unsigned)__builtin_ctz(mask);
+		if (w->u->list[i] == regs_arch.fp)
+			fp = row->slot[i];
+		else if (w->u->list[i] == regs_arch.lr)
+			lr = row->slot[i];
+	}
+	return lr == fp + 1;
+}
+
 uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum unwind_end *end)
 {
 	const struct unwind_sample *s = w->sample;
@@ -86,7 +114,7 @@ uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum 
 	for (k = 0; k < need; k++)
 		if (!agrees(w, frames, n - 1 - k, &last[k]))
 			return 0;
-	for (i = last[0].index + 1; i < s->n_chain && n < max; i++) {
+	for (i = last[0].index + 1; i < s->n_chain && n < max && keeps_record(w, &frames[n - 1]); i++) {
 		ra = regs_strip_pc(s->chain[i]);
 		frames[n] = (struct unwind_frame){ra - 1, ra ? maps_find(w->maps, ra - 1) : NULL};
 		if (!frames[n].map)
