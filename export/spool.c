@@ -189,7 +189,8 @@ static int list(struct spool *s, struct listing *l)
 		if (!strcmp(e->d_name, COUNTER))
 			continue;
 		if (!is_entry(e->d_name, &it.time_ns) ||
-		    fstatat(s->dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) {
+		    fstatat(s->dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) ||
+		    st.st_size > SPOOL_ENTRY_MAX) {
 			l->foreign++;
 			continue;
 		}
@@ -287,8 +288,16 @@ static uint64_t make_room(struct spool *s, struct listing *l, uint64_t more)
 
 /* ---- adding ---- */
 
-int spool_add(struct spool *s, const struct upload_request *req, const char *target, uint64_t time_ns,
-	      bool duplicate, char *why, size_t why_len)
+void spool_target(const struct upload_target *target, char out[SPOOL_TARGET_MAX])
+{
+	size_t n = target->agentless ? strlen(SPOOL_AGENTLESS) : 0;
+
+	memcpy(out, SPOOL_AGENTLESS, n);
+	upload_target_show(target, out + n, SPOOL_TARGET_MAX - n);
+}
+
+int spool_add(struct spool *s, const struct upload_request *req, const char *target,
+	      const struct identity *identity, uint64_t time_ns, bool duplicate, char *why, size_t why_len)
 {
 	uint64_t size = req->event_len + req->pprof_len + 256, dropped = 0;
 	char name[SPOOL_NAME_MAX];
@@ -304,16 +313,16 @@ int spool_add(struct spool *s, const struct upload_request *req, const char *tar
 		return fail(err, why, why_len, "spool: cannot read '%s': %s", s->path, strerror(-err));
 	dropped = make_room(s, &l, size);
 	snprintf(name, sizeof(name), "%0*" PRIu64 "-%d" SPOOL_SUFFIX, STAMP, time_ns, (int)getpid());
-	err = spool_entry_write(s->dirfd, name, req, target, time_ns, duplicate);
+	err = spool_entry_write(s->dirfd, name, req, target, identity, time_ns, duplicate);
 	/* A full disk: the oldest make room for the newest, as with the other limits. */
 	for (i = 0; (err == -ENOSPC || err == -EDQUOT) && i < l.n; i++)
 		if (l.items[i].name[0] && drop(s, &l.items[i])) {
 			dropped++;
-			err = spool_entry_write(s->dirfd, name, req, target, time_ns, duplicate);
+			err = spool_entry_write(s->dirfd, name, req, target, identity, time_ns, duplicate);
 		}
 	free(l.items);
 	if (dropped)
-		log_warn("spool: the %" PRIu64 " oldest profiles in '%s' had to go", dropped, s->path);
+		log_debug("spool: the %" PRIu64 " oldest profiles in '%s' had to go", dropped, s->path);
 	if (err)
 		return fail(err, why, why_len, "spool: cannot write to '%s': %s", s->path, strerror(-err));
 	return 0;

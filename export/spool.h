@@ -27,7 +27,8 @@
 #define SPOOL_MAX_AGE_S  86400
 #define SPOOL_REFUSALS   5     /* answers that the same bytes would meet again, until an entry is given up */
 #define SPOOL_SCAN_MAX   65536 /* directory entries looked at */
-#define SPOOL_TARGET_MAX 160
+#define SPOOL_TARGET_MAX (UPLOAD_URL_MAX + 64)
+#define SPOOL_ENTRY_MAX  ((66u << 20)) /* bytes of a file that can be one */
 
 struct spool_limits { /* 0: the default above */
 	uint64_t bytes;
@@ -54,20 +55,32 @@ void spool_close(struct spool *s);
 int spool_default(char out[PATH_MAX]);
 
 /*
- * Keep @req for @target (as upload_target_show() has it). @time_ns, Unix
- * epoch, is the age's begin and the order of sending. @duplicate: it may have been taken already. Room is
+ * The receiver an entry is for, as text: upload_target_show(), for the intake
+ * with SPOOL_AGENTLESS before it, so that no API key follows what a file says.
+ */
+#define SPOOL_AGENTLESS "agentless "
+void spool_target(const struct upload_target *target, char out[SPOOL_TARGET_MAX]);
+
+/*
+ * Keep @req for @target (of spool_target()), with the container it is of
+ * (@identity; NULL: none), whoever sends it. @time_ns, Unix epoch, is the age's
+ * begin and the order of sending. @duplicate: it may have been taken already. Room is
  * made by dropping the oldest. 0, or -errno with @why and nothing left behind.
  */
-int spool_add(struct spool *s, const struct upload_request *req, const char *target, uint64_t time_ns,
-	      bool duplicate, char *why, size_t why_len);
+int spool_add(struct spool *s, const struct upload_request *req, const char *target,
+	      const struct identity *identity, uint64_t time_ns, bool duplicate, char *why, size_t why_len);
 
 struct spool_entry {
 	struct upload_request req; /* owned until the call returns */
 	char target[SPOOL_TARGET_MAX];
+	struct identity identity;
 	uint64_t time_ns;
 };
 
-/* Sends one entry; as upload_send(). result->duplicate: what is kept shall say so. */
+/*
+ * Sends one entry; as upload_send(). UPLOAD_NONE: it was not tried, and stays as it is. A
+ * flag set in the event is kept with it.
+ */
 typedef void spool_send_fn(struct spool_entry *e, struct upload_result *result, void *arg);
 
 struct spool_report {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spool_entry.c - one profile in a file: header, target, event, attachment.
+ * spool_entry.c - one profile in a file: header, label, event, attachment.
  *
- * The header's checksum is of event and attachment as they were written. The
+ * The label is the target and the parts of the identity, each with a NUL behind it.
+ *
+ * The header's checksum is of label, event and attachment as they were written. The
  * state and the event's duplicate flag change in place later; the flag is left out of the sum.
  */
 #include "export/spool_private.h"
@@ -23,14 +25,15 @@
 #define EVENT_MAX (1u << 20)
 #define PPROF_MAX (64u << 20)
 #define FLAG_LEN  5 /* "false" or "true " */
+#define LABEL_MAX (SPOOL_TARGET_MAX + sizeof(struct identity))
 
 struct header {
 	char magic[8];
 	uint64_t time_ns;
 	uint32_t event_len, pprof_len;
-	uint32_t sum; /* CRC-32 of the event but for the flag's value, then of the attachment */
+	uint32_t sum; /* CRC-32 of label, event but for the flag's value, then of the attachment */
 	uint8_t state, refusals;
-	uint16_t target_len;
+	uint16_t label_len;
 };
 
 /* Where the value of the duplicate flag is, or @len. */
@@ -44,22 +47,57 @@ static size_t flag_at(const uint8_t *event, size_t len)
 	return (size_t)(at - event) + sizeof(flag) - 1;
 }
 
-static uint32_t checksum(const struct upload_request *r)
+static uint32_t checksum(const char *label, size_t label_len, const struct upload_request *r)
 {
 	size_t flag = flag_at(r->event, r->event_len), rest = flag + FLAG_LEN;
-	uLong sum = crc32(0, r->event, (uInt)flag);
+	uLong sum = crc32(0, (const Bytef *)label, (uInt)label_len);
+
+	sum = crc32(sum, r->event, (uInt)flag);
 
 	if (rest < r->event_len)
 		sum = crc32(sum, r->event + rest, (uInt)(r->event_len - rest));
 	return (uint32_t)crc32(sum, r->pprof, (uInt)r->pprof_len);
 }
 
-static int write_parts(int fd, const struct header *h, const struct upload_request *req, const char *target)
+static size_t label_make(char label[LABEL_MAX], const char *target, const struct identity *id)
+{
+	int n = snprintf(label, LABEL_MAX, "%s%c%s%c%s%c%s", target, 0, id ? id->container_id : "", 0,
+			 id ? id->entity_id : "", 0, id ? id->external_env : "");
+
+	return (size_t)n + 1;
+}
+
+/* The next part of a label into @out. False: there is none, or it does not fit. */
+static bool label_part(const char **at, size_t *left, char *out, size_t size)
+{
+	size_t n = strnlen(*at, *left);
+
+	if (n == *left || n >= size)
+		return false;
+	memcpy(out, *at, n + 1);
+	*at += n + 1;
+	*left -= n + 1;
+	return true;
+}
+
+static int label_read(struct spool_entry *e, const char *label, size_t len)
+{
+	struct identity *id = &e->identity;
+
+	return label_part(&label, &len, e->target, sizeof(e->target)) &&
+			       label_part(&label, &len, id->container_id, sizeof(id->container_id)) &&
+			       label_part(&label, &len, id->entity_id, sizeof(id->entity_id)) &&
+			       label_part(&label, &len, id->external_env, sizeof(id->external_env)) && !len
+		       ? 0
+		       : -EBADMSG;
+}
+
+static int write_parts(int fd, const struct header *h, const struct upload_request *req, const char *label)
 {
 	int err = io_write_all(fd, h, sizeof(*h));
 
 	if (!err)
-		err = io_write_all(fd, target, h->target_len);
+		err = io_write_all(fd, label, h->label_len);
 	if (!err)
 		err = io_write_all(fd, req->event, req->event_len);
 	if (!err)
@@ -93,10 +131,10 @@ static int give_name(int dirfd, int fd, const char *temp, const char *name)
 }
 
 int spool_entry_write(int dirfd, const char *name, const struct upload_request *req, const char *target,
-		      uint64_t time_ns, bool duplicate)
+		      const struct identity *identity, uint64_t time_ns, bool duplicate)
 {
 	struct header h = {.time_ns = time_ns};
-	char temp[SPOOL_NAME_MAX];
+	char temp[SPOOL_NAME_MAX], label[LABEL_MAX];
 	int fd, err;
 
 	if (req->event_len > EVENT_MAX || req->pprof_len > PPROF_MAX || strlen(target) >= SPOOL_TARGET_MAX)
@@ -106,12 +144,12 @@ int spool_entry_write(int dirfd, const char *name, const struct upload_request *
 	memcpy(h.magic, MAGIC, sizeof(h.magic));
 	h.event_len = (uint32_t)req->event_len;
 	h.pprof_len = (uint32_t)req->pprof_len;
-	h.target_len = (uint16_t)strlen(target);
-	h.sum = checksum(req);
+	h.label_len = (uint16_t)label_make(label, target, identity);
+	h.sum = checksum(label, h.label_len, req);
 	fd = open_new(dirfd, name, temp);
 	if (fd < 0)
 		return fd;
-	err = write_parts(fd, &h, req, target);
+	err = write_parts(fd, &h, req, label);
 	if (!err)
 		err = give_name(dirfd, fd, temp, name);
 	if (*temp)
@@ -145,10 +183,10 @@ static int open_locked(int dirfd, const char *name)
 
 static int check(const struct header *h, uint64_t file_size)
 {
-	uint64_t size = sizeof(*h) + (uint64_t)h->target_len + h->event_len + h->pprof_len;
+	uint64_t size = sizeof(*h) + (uint64_t)h->label_len + h->event_len + h->pprof_len;
 
 	if (memcmp(h->magic, MAGIC, sizeof(h->magic)) || h->event_len > EVENT_MAX ||
-	    h->pprof_len > PPROF_MAX || h->target_len >= SPOOL_TARGET_MAX || size != file_size)
+	    h->pprof_len > PPROF_MAX || h->label_len > LABEL_MAX || size != file_size)
 		return -EBADMSG;
 	return 0;
 }
@@ -156,6 +194,7 @@ static int check(const struct header *h, uint64_t file_size)
 static int load(struct spool_file *f)
 {
 	struct upload_request *req = &f->entry.req;
+	char label[LABEL_MAX];
 	struct header h;
 	struct stat st;
 	uint8_t *pprof;
@@ -166,7 +205,7 @@ static int load(struct spool_file *f)
 	err = check(&h, (uint64_t)st.st_size);
 	if (err)
 		return err;
-	f->event_off = sizeof(h) + h.target_len;
+	f->event_off = sizeof(h) + h.label_len;
 	req->event = malloc(h.event_len + 1);
 	pprof = malloc(h.pprof_len + 1);
 	req->pprof = pprof;
@@ -174,15 +213,15 @@ static int load(struct spool_file *f)
 		return -ENOMEM;
 	req->event_len = h.event_len;
 	req->pprof_len = h.pprof_len;
-	if (io_pread_full(f->fd, f->entry.target, h.target_len, sizeof(h)) != h.target_len ||
+	if (io_pread_full(f->fd, label, h.label_len, sizeof(h)) != h.label_len ||
 	    io_pread_full(f->fd, req->event, h.event_len, f->event_off) != (ssize_t)h.event_len ||
 	    io_pread_full(f->fd, pprof, h.pprof_len, f->event_off + h.event_len) != (ssize_t)h.pprof_len)
 		return -EBADMSG;
-	f->entry.target[h.target_len] = '\0';
 	f->entry.time_ns = h.time_ns;
 	f->state = h.state;
 	f->refusals = h.refusals;
-	return checksum(req) == h.sum ? 0 : -EBADMSG;
+	return checksum(label, h.label_len, req) == h.sum ? label_read(&f->entry, label, h.label_len)
+							  : -EBADMSG;
 }
 
 int spool_entry_open(int dirfd, const char *name, struct spool_file *f)

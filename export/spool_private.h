@@ -27,7 +27,7 @@ struct spool_file {
  * Write an entry named @name into @dirfd. 0, -EEXIST, or -errno with nothing left behind.
  */
 int spool_entry_write(int dirfd, const char *name, const struct upload_request *req, const char *target,
-		      uint64_t time_ns, bool duplicate);
+		      const struct identity *identity, uint64_t time_ns, bool duplicate);
 
 /*
  * Open, lock, check and load. 0; -EBUSY: another process has it; -ENOENT: it

@@ -63,7 +63,8 @@ static int add_at(uint64_t time_ns, const char *mark, const char *target)
 	req.event_len =
 		(size_t)snprintf(event, sizeof(event),
 				 "{\"mark\":\"%s\",\"internal\":{" UPLOAD_DUPLICATE_FLAG "false}}", mark);
-	return spool_add(&spool, &req, target, time_ns, false, why, sizeof(why));
+	return spool_add(&spool, &req, target, &(struct identity){.container_id = "c1", .entity_id = "ci-c1"},
+			 time_ns, false, why, sizeof(why));
 }
 
 static uint64_t now(void)
@@ -85,6 +86,9 @@ static void receive(struct spool_entry *e, struct upload_result *result, void *a
 			  sizeof(UPLOAD_DUPLICATE_FLAG) + 4) != NULL;
 
 	r->calls++;
+	assert_string_equal(e->identity.container_id, "c1");
+	assert_string_equal(e->identity.entity_id, "ci-c1");
+	assert_string_equal(e->identity.external_env, "");
 	result->end = r->answer;
 	if (r->answer == UPLOAD_DELIVERED)
 		snprintf(r->got + strlen(r->got), sizeof(r->got) - strlen(r->got), "%.*s%s ",
