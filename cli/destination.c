@@ -4,6 +4,8 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/inplace.h"
+#include "export/spool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,19 +36,22 @@ static void decide(struct destination *d, const struct options *o)
 	d->file = o->output || !d->upload;
 }
 
-/* Flags before variables; a URL before host and port. */
-static int find_target(struct destination *d, const struct options *o, char *why, size_t len)
+int destination_find_target(const struct options *o, struct upload_target *target, char *why, size_t len)
 {
 	bool by_host = o->agent_host_given || o->agent_port_given;
 
+	if (o->agentless && !(o->secrets && *o->secrets->api_key)) {
+		snprintf(why, len, "there is no API key\n  fix: set DD_API_KEY");
+		return -EINVAL;
+	}
 	if (o->agentless)
-		return upload_target_agentless(&d->target, o->site, o->agent_url_given ? o->agent_url : NULL,
-					       why, len);
+		return upload_target_agentless(target, o->site, o->agent_url_given ? o->agent_url : NULL, why,
+					       len);
 	if (o->agent_url && (o->agent_url_given || !by_host))
-		return upload_target_url(&d->target, o->agent_url, why, len);
+		return upload_target_url(target, o->agent_url, why, len);
 	if (o->agent_host || o->agent_port)
-		return upload_target_host(&d->target, o->agent_host, o->agent_port, why, len);
-	upload_target_default(&d->target, NULL);
+		return upload_target_host(target, o->agent_host, o->agent_port, why, len);
+	upload_target_default(target, NULL);
 	return 0;
 }
 
@@ -68,16 +73,56 @@ static void random_uuid(char out[UPLOAD_RUNTIME_ID_LEN + 1])
 		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static void set_copy_prefix(struct destination *d, const char *prefix)
+/* @path, below our directory unless absolute: the profiler leaves it. "": too long. */
+static void make_absolute(const char *path, char out[PATH_MAX])
 {
 	char dir[PATH_MAX] = "";
 	int n;
 
-	if (!prefix || !*prefix || (*prefix != '/' && !getcwd(dir, sizeof(dir))))
+	if (*path != '/' && !getcwd(dir, sizeof(dir)))
 		return;
-	n = snprintf(d->copy_prefix, sizeof(d->copy_prefix), "%s%s%s", dir, *dir ? "/" : "", prefix);
-	if (n < 0 || (size_t)n >= sizeof(d->copy_prefix))
-		d->copy_prefix[0] = '\0';
+	n = snprintf(out, PATH_MAX, "%s%s%s", dir, *dir ? "/" : "", path);
+	if (n < 0 || n >= PATH_MAX)
+		out[0] = '\0';
+}
+
+struct spool_limits destination_spool_limits(const struct options *o)
+{
+	return (struct spool_limits){
+		.bytes = (uint64_t)o->spool_mb << 20,
+		.count = o->spool_count,
+		.age_s = (uint64_t)o->spool_hours * 3600,
+	};
+}
+
+/*
+ * By itself only where nobody is there to see that a profile was lost. A directory
+ * that was asked for is made now, the default one when it is needed.
+ */
+static void set_spool(struct destination *d, const struct options *o)
+{
+	struct spool_limits limits = destination_spool_limits(o);
+	char why[PATH_MAX + 256] = "";
+	struct spool s;
+
+	if (o->no_spool)
+		return;
+	if (!o->spool_dir) {
+		if ((inplace_at_terminal() &&
+		     !(o->command == COMMAND_RUN && inplace_wanted(o, true, getenv))) ||
+		    spool_default(d->spool_dir))
+			d->spool_dir[0] = '\0';
+		return;
+	}
+	make_absolute(o->spool_dir, d->spool_dir);
+	if (!*d->spool_dir)
+		return;
+	if (!spool_open(&s, d->spool_dir, &limits, why, sizeof(why))) {
+		spool_close(&s);
+		return;
+	}
+	log_warn("what cannot be delivered is not kept: %s", why);
+	d->spool_dir[0] = '\0';
 }
 
 int destination_init(struct destination *d, const struct options *o, const char *program)
@@ -95,12 +140,10 @@ int destination_init(struct destination *d, const struct options *o, const char 
 		random_uuid(d->runtime_id);
 	if (!d->upload)
 		return 0;
-	set_copy_prefix(d, o->copy_prefix);
-	err = find_target(d, o, why, sizeof(why));
-	if (!err && o->agentless && !(o->secrets && *o->secrets->api_key)) {
-		snprintf(why, sizeof(why), "there is no API key\n  fix: set DD_API_KEY");
-		err = -EINVAL;
-	}
+	if (o->copy_prefix && *o->copy_prefix)
+		make_absolute(o->copy_prefix, d->copy_prefix);
+	set_spool(d, o);
+	err = destination_find_target(o, &d->target, why, sizeof(why));
 	if (!err)
 		return 0;
 	d->upload = false;
@@ -218,6 +261,9 @@ const struct upload_job *destination_job(struct destination *d, const struct opt
 		.git_url = o->git_url,
 		.copy_prefix = *d->copy_prefix ? d->copy_prefix : NULL,
 		.times_in_file = times_in_file(o),
+		.spool_dir = *d->spool_dir ? d->spool_dir : NULL,
+		.spool_limits = destination_spool_limits(o),
+		.spool_send = !awaited || (o->command == COMMAND_ATTACH && !inplace_at_terminal()),
 		.undelivered = d->undelivered,
 		.base = whole_run ? &d->base : NULL,
 		.policy = {.timeout_ms = (uint32_t)(o->upload_timeout_ns / 1000000u),
@@ -239,20 +285,38 @@ void destination_exported(struct destination *d, const struct options *o, struct
 }
 
 /* Once for each kind of failure: it may stay so for weeks. But not only once in weeks. */
-static void complain(struct destination *d, const struct upload_result *r)
+static void complain(struct destination *d, const struct upload_report *report)
 {
-	bool same = d->complaining && d->complaint_end == r->end && d->complaint_status == r->status;
+	const struct upload_result *r = &report->result;
+	bool same = d->complaining && d->complaint_end == r->end && d->complaint_status == r->status &&
+		    d->complaint_kept == report->kept;
+	unsigned long long n = d->undelivered + d->kept;
 
-	if (same && d->undelivered % REMIND_WINDOWS)
+	if (same && n % REMIND_WINDOWS)
 		return;
 	if (same)
-		log_warn("%llu profiles were not uploaded so far: %s", (unsigned long long)d->undelivered,
-			 r->why);
+		log_warn("%llu profiles were not uploaded so far: %s", n, r->why);
+	else if (report->kept)
+		log_warn("the profile was not uploaded, and is kept in '%s': %s", d->spool_dir, r->why);
 	else
-		log_warn("the profile was not uploaded: %s", r->why);
+		log_warn("the profile was not uploaded: %s%s%s", r->why, *report->spool_why ? "\n  " : "",
+			 report->spool_why);
 	d->complaining = true;
 	d->complaint_end = r->end;
 	d->complaint_status = r->status;
+	d->complaint_kept = report->kept;
+}
+
+static void not_delivered(struct destination *d, const struct upload_report *report)
+{
+	if (report->kept)
+		d->kept++;
+	else
+		d->undelivered++;
+	complain(d, report);
+	if (report->spool_dropped && !d->dropping)
+		log_warn("the spool is full: the oldest profiles in it make room for new ones");
+	d->dropping = report->spool_dropped > 0;
 }
 
 void destination_result(struct destination *d, const struct upload_report *report)
@@ -263,8 +327,7 @@ void destination_result(struct destination *d, const struct upload_report *repor
 		return;
 	d->not_before_ns = r->not_before_ns;
 	if (r->end != UPLOAD_DELIVERED) {
-		d->undelivered++;
-		complain(d, r);
+		not_delivered(d, report);
 		return;
 	}
 	d->delivered++;
@@ -274,7 +337,10 @@ void destination_result(struct destination *d, const struct upload_report *repor
 		  (double)report->cpu_ns / 1e6);
 	if (d->complaining)
 		log_notice("profiles are uploaded again");
-	d->complaining = false;
+	if (report->spool_sent)
+		log_notice("%u profiles that had been kept are uploaded%s", report->spool_sent,
+			   report->spool_left ? ", others will follow" : "");
+	d->complaining = d->dropping = false;
 }
 
 void destination_lost(struct destination *d)
@@ -288,6 +354,7 @@ void destination_summary(const struct destination *d, char *out, size_t len)
 	char shown[UPLOAD_URL_MAX + 8];
 	int n = 0;
 
+	out[0] = '\0';
 	upload_target_show(&d->target, shown, sizeof(shown));
 	if (d->delivered)
 		n = snprintf(out, len, "uploaded to %s (%llu KB%s)", shown,
@@ -296,6 +363,10 @@ void destination_summary(const struct destination *d, char *out, size_t len)
 	if (d->undelivered && n >= 0 && (size_t)n < len)
 		snprintf(out + n, len - (size_t)n, "%s%llu window%s not uploaded", n ? ", " : "",
 			 (unsigned long long)d->undelivered, d->undelivered > 1 ? "s" : "");
-	else if (!d->delivered)
+	else if (!d->delivered && !d->kept)
 		snprintf(out, len, "nothing uploaded");
+	n = (int)strlen(out);
+	if (d->kept)
+		snprintf(out + n, len - (size_t)n, "%s%llu window%s kept in '%s'", n ? ", " : "",
+			 (unsigned long long)d->kept, d->kept > 1 ? "s" : "", d->spool_dir);
 }

@@ -25,6 +25,7 @@
 struct destination {
 	bool file, upload;
 	char copy_prefix[PATH_MAX];  /* absolute, as the profiler leaves its directory; "": no copies */
+	char spool_dir[PATH_MAX];    /* likewise; "": none */
 	struct upload_target target; /* if upload is set */
 	struct secrets *secrets;     /* borrowed from the options; NULL: none */
 	char runtime_id[UPLOAD_RUNTIME_ID_LEN + 1];
@@ -34,12 +35,15 @@ struct destination {
 	uint64_t looked_ns;     /* monotonic: when facts were last compared */
 	struct delta_base base; /* used when the file is of the whole run and windows are uploaded */
 	struct upload_job job;
-	uint64_t delivered, undelivered; /* windows */
+	uint64_t delivered, undelivered; /* windows: undelivered ones are lost, */
+	uint64_t kept;                   /* these are in the spool, or were */
+	bool dropping;                   /* the spool is full, and that was logged */
 	uint64_t not_before_ns;          /* the receiver asked for no attempt before */
 	uint64_t bytes;                  /* of the last profile delivered */
 	bool complaining;                /* the last upload failed, and that was logged: */
 	enum upload_end complaint_end;
 	uint32_t complaint_status;
+	bool complaint_kept;
 };
 
 /*
@@ -57,6 +61,13 @@ void destination_release(struct destination *d);
  */
 int destination_target(struct destination *d, const struct options *opt, const pid_t *pids, uint32_t n,
 		       bool theirs, struct tags *tags);
+
+/* Settle @target by the options: flags before variables, a URL before host and port. 0 or -EINVAL with @why.
+ */
+int destination_find_target(const struct options *opt, struct upload_target *target, char *why, size_t len);
+
+/* What the options say of the spool's limits. */
+struct spool_limits destination_spool_limits(const struct options *opt);
 
 /* One line at the start. @path: the file's name; NULL: it has none (yet). */
 void destination_announce(const struct destination *d, const struct options *opt, const char *path);

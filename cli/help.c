@@ -84,6 +84,12 @@ int help_command(const struct command *c, bool all, struct buf *out)
 		(void)buf_put_str(out,
 				  "\nThe exit status is the program's own; 125: refused before it started, "
 				  "126: not executable,\n127: not found.\n");
+	else if (c->id == COMMAND_UPLOAD)
+		(void)buf_put_str(
+			out,
+			"\nWithout a FILE: sends what profilers have kept in the spool, oldest first; to the "
+			"address given,\nelse each to where it was meant to go. A FILE may be any pprof.\n"
+			"\nExit status: 0 all sent or nothing there, 1 some left, 2 wrong usage.\n");
 	else if (c->id == COMMAND_ATTACH || c->id == COMMAND_REPORT)
 		(void)buf_put_str(out, "\nExit status: 0 done, 1 failed, 2 wrong usage.\n");
 	return out->error;

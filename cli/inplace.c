@@ -28,7 +28,7 @@ static bool is_self(const char *value)
 	return value && value[0] && strtol(value, NULL, 10) == (long)getpid();
 }
 
-static bool at_terminal(void)
+bool inplace_at_terminal(void)
 {
 	return isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
 }
@@ -43,7 +43,7 @@ bool inplace_wanted(const struct options *opt, bool uploads, char *(*get)(const 
 		return false;
 	if (is_self(get("LISTEN_PID")) || is_self(get("WATCHDOG_PID")) || (notify && notify[0]))
 		return true;
-	return uploads && !at_terminal();
+	return uploads && !inplace_at_terminal();
 }
 
 /* ---- the daemon: a supervisor without a program ---- */

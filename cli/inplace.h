@@ -22,6 +22,9 @@
  */
 bool inplace_wanted(const struct options *opt, bool uploads, char *(*get)(const char *name));
 
+/* Is any of the standard descriptors a terminal? */
+bool inplace_at_terminal(void);
+
 /* Returns only when the program could not be executed: the exit status. */
 int inplace_run(struct session *s, struct launch *l);
 

@@ -11,6 +11,7 @@
 #include "export/upload.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -349,11 +350,15 @@ static int check_targets(const struct options *o, char *why)
 
 int options_check(const struct options *o, char *why)
 {
-	int most = o->command == COMMAND_VERSION ? 0 : 1;
+	int most = o->command == COMMAND_VERSION ? 0 : o->command == COMMAND_UPLOAD ? INT_MAX : 1;
 
 	if (o->in_place && (o->wrap || (o->output && strcmp(o->output, "-") == 0))) {
 		snprintf(why, OPTIONS_ERROR_MAX, "--in-place excludes %s",
 			 o->wrap ? "--wrap" : "-o -\ngive a file: the profile is finished after the program");
+		return -EINVAL;
+	}
+	if (o->no_spool && o->spool_dir) {
+		snprintf(why, OPTIONS_ERROR_MAX, "--no-spool excludes --spool");
 		return -EINVAL;
 	}
 	if (o->command == COMMAND_RUN || o->command == COMMAND_ATTACH)

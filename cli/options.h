@@ -95,6 +95,9 @@ struct options {
 	const char *site;
 	struct secrets *secrets; /* owned; NULL: none given */
 	uint64_t upload_timeout_ns;
+	const char *spool_dir; /* NULL: the default, if the circumstances ask for one */
+	bool no_spool;
+	uint32_t spool_mb, spool_count, spool_hours;                    /* 0: spool.h's own */
 	const char *runtime_id, *copy_prefix, *hostname, *external_env; /* each NULL when not set */
 	bool git;                                                       /* look for git tags */
 	const char *git_commit, *git_url;
@@ -125,17 +128,18 @@ enum option_type {
 	OPTION_SECONDS,  /* min..max in milliseconds; given in seconds, fractions allowed; stored as ns */
 	OPTION_CHOICE,   /* one of choices; stored as an enum */
 	OPTION_STRING,
-	OPTION_OUTPUT,  /* a string, but no log mode */
-	OPTION_TAG,     /* a string that becomes the value of the tag named in tag */
-	OPTION_TAGS,    /* merged into struct tags */
-	OPTION_PIDS,    /* N[,N...], added to pids */
-	OPTION_DIRS,    /* a directory, added to debug_dirs */
-	OPTION_URL,     /* an Agent's address; its user part goes to the secrets */
-	OPTION_HOST,    /* the name or address of one */
-	OPTION_KEY,     /* an API key, to the secrets */
-	OPTION_UUID,    /* a string of that shape */
-	OPTION_DEBUG,   /* a boolean that, when true, sets an enum log_level to debug */
-	OPTION_NOTHING, /* parsed and forgotten */
+	OPTION_OUTPUT,    /* a string, but no log mode */
+	OPTION_TAG,       /* a string that becomes the value of the tag named in tag */
+	OPTION_TAGS,      /* merged into struct tags */
+	OPTION_PIDS,      /* N[,N...], added to pids */
+	OPTION_DIRECTORY, /* a string that is not empty */
+	OPTION_DIRS,      /* a directory, added to debug_dirs */
+	OPTION_URL,       /* an Agent's address; its user part goes to the secrets */
+	OPTION_HOST,      /* the name or address of one */
+	OPTION_KEY,       /* an API key, to the secrets */
+	OPTION_UUID,      /* a string of that shape */
+	OPTION_DEBUG,     /* a boolean that, when true, sets an enum log_level to debug */
+	OPTION_NOTHING,   /* parsed and forgotten */
 };
 
 enum option_status {

@@ -389,6 +389,11 @@ int option_store(struct options *o, const struct option_def *d, const char *text
 	case OPTION_STRING:
 		*(const char **)field = text;
 		return 0;
+	case OPTION_DIRECTORY:
+		if (!text[0])
+			return refuse(why, why_len, text, "a directory");
+		*(const char **)field = text;
+		return 0;
 	case OPTION_OUTPUT:
 		return store_output(o, text, why, why_len);
 	case OPTION_TAG:

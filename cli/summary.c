@@ -88,7 +88,7 @@ static void put_name(struct buf *b, const char *name, unsigned width)
 
 static void put_file(struct buf *b, const struct session *s)
 {
-	char upload[UPLOAD_URL_MAX + 128];
+	char upload[UPLOAD_URL_MAX + PATH_MAX + 192];
 
 	if (s->result.status || !s->have_result) {
 		buf_put_str(b, "not written: ");

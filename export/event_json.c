@@ -71,7 +71,7 @@ static void put_process_tags(struct json *j, const struct facts *f)
 	struct buf line;
 
 	json_key(j, "process_tags");
-	if (!*f->exe) {
+	if (!f || !*f->exe) {
 		json_null(j);
 		return;
 	}
@@ -94,6 +94,8 @@ static void put_internal(struct json *j, const struct event *e)
 	json_key(j, "possibly-duplicate");
 	json_bool(j, false);
 	json_field_u64(j, "undelivered", e->undelivered);
+	if (e->spool_dropped)
+		json_field_u64(j, "spool_dropped", e->spool_dropped);
 	if (e->merged_stacks)
 		json_field_u64(j, "merged_stacks", e->merged_stacks);
 	if (e->no_timestamps) {
@@ -109,14 +111,17 @@ static void put_application(struct json *j, const struct event *e)
 
 	json_key(j, "application");
 	json_object(j);
-	if (e->facts->started_ns) {
+	if (e->facts && e->facts->started_ns) {
 		event_time(e->facts->started_ns, time);
 		json_field(j, "start_time", time);
 	}
-	json_field(j, "command", e->facts->command);
-	json_field(j, "executable", e->facts->exe);
-	json_field(j, "build_id", e->runtime->build_id);
-	json_field(j, "working_directory", e->facts->cwd);
+	if (e->facts) {
+		json_field(j, "command", e->facts->command);
+		json_field(j, "executable", e->facts->exe);
+		json_field(j, "working_directory", e->facts->cwd);
+	}
+	if (e->runtime)
+		json_field(j, "build_id", e->runtime->build_id);
 	json_close(j);
 }
 
@@ -147,6 +152,10 @@ static void put_platform(struct json *j, const struct event *e)
 
 	json_key(j, "platform");
 	json_object(j);
+	if (!e->facts || !e->runtime) { /* maybe taken on another machine */
+		json_close(j);
+		return;
+	}
 	if (!gethostname(host, sizeof(host) - 1))
 		json_field(j, "hostname", host);
 	if (!uname(&u)) {
@@ -215,7 +224,8 @@ static void put_profiler(struct json *j, const struct event *e)
 		snprintf(key, sizeof(key), "%.*s", (int)(colon - s), s);
 		json_field(j, key, colon + 2);
 	}
-	put_quality(j, e->quality);
+	if (e->quality)
+		put_quality(j, e->quality);
 	json_close(j);
 }
 
@@ -223,6 +233,10 @@ static void put_runtime(struct json *j, const struct event *e)
 {
 	json_key(j, "runtime");
 	json_object(j);
+	if (!e->facts || !e->runtime) {
+		json_close(j);
+		return;
+	}
 	json_field(j, "engine", e->runtime->runtime);
 	json_field(j, "language", e->runtime->language);
 	json_field(j, "version", e->runtime->version);

@@ -22,12 +22,14 @@ struct event {
 	const struct tags *tags;
 	const char *const *custom_labels; /* announced as ddprof.custom_ctx tags */
 	uint32_t n_custom_labels;
+	/* NULL, each: nothing is known of that */
 	const struct facts *facts;
 	const struct runtime *runtime;
 	const struct profile_quality *quality;
 	const char *const *settings; /* "ddprof.KEY: value", for info.profiler */
 	uint32_t n_settings;
 	uint64_t undelivered;   /* windows before this one that could not be delivered */
+	uint64_t spool_dropped; /* kept ones that had to make room, untold so far */
 	uint64_t merged_stacks; /* into [other], to keep the profile small */
 	bool no_timestamps;     /* dropped for the same reason */
 };

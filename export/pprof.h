@@ -112,6 +112,8 @@ struct pprof {
 int pprof_read(const uint8_t *data, size_t len, struct pprof **out, char *why, size_t why_len);
 int pprof_read_file(const char *path, struct pprof **out, char *why,
 		    size_t why_len); /* "-": standard input */
+/* The bytes alone, onto @data (at most data->max). 0, or -errno with @why. */
+int pprof_file_bytes(const char *path, struct buf *data, char *why, size_t why_len);
 void pprof_free(struct pprof *p);
 
 struct pprof_str pprof_string(const struct pprof *p, uint32_t id); /* empty for an id that does not exist */

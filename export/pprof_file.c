@@ -29,33 +29,45 @@ static int read_to_end(int fd, struct buf *out)
 	}
 }
 
-int pprof_read_file(const char *path, struct pprof **out, char *why, size_t why_len)
+static const char *name_of(const char *path)
+{
+	return strcmp(path, "-") ? path : "standard input";
+}
+
+int pprof_file_bytes(const char *path, struct buf *data, char *why, size_t why_len)
 {
 	bool standard_input = !strcmp(path, "-");
-	const char *name = standard_input ? "standard input" : path;
 	int err, fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char reason[192] = "";
-	struct buf data;
 
 	if (fd < 0) {
 		err = -errno;
-		snprintf(why, why_len, "cannot open '%s': %s", name, strerror(-err));
+		snprintf(why, why_len, "cannot open '%s': %s", path, strerror(-err));
 		return err;
 	}
-	buf_init(&data, PPROF_MAX_RAW);
-	err = read_to_end(fd, &data);
+	err = read_to_end(fd, data);
 	if (err == -E2BIG)
-		snprintf(why, why_len, "'%s' is larger than %u MB", name, PPROF_MAX_RAW >> 20);
+		snprintf(why, why_len, "'%s' is larger than %zu MB", name_of(path), data->max >> 20);
 	else if (err)
-		snprintf(why, why_len, "cannot read '%s': %s", name, strerror(-err));
+		snprintf(why, why_len, "cannot read '%s': %s", name_of(path), strerror(-err));
+	if (!standard_input)
+		close(fd);
+	return err;
+}
+
+int pprof_read_file(const char *path, struct pprof **out, char *why, size_t why_len)
+{
+	char reason[192] = "";
+	struct buf data;
+	int err;
+
+	buf_init(&data, PPROF_MAX_RAW);
+	err = pprof_file_bytes(path, &data, why, why_len);
 	if (!err) {
 		err = pprof_read(data.data, data.len, out, reason, sizeof(reason));
 		if (err)
-			snprintf(why, why_len, "cannot use '%s' as a profile: %s", name, reason);
+			snprintf(why, why_len, "cannot use '%s' as a profile: %s", name_of(path), reason);
 	}
 	buf_release(&data);
-	if (!standard_input)
-		close(fd);
 	return err;
 }
 

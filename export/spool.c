@@ -211,7 +211,8 @@ static int list(struct spool *s, struct listing *l)
 /* Add @delta to it, not below 0; the value then, or 0 when there is none. */
 static uint64_t count_dropped(struct spool *s, int64_t delta)
 {
-	int fd = openat(s->dirfd, COUNTER, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600), n;
+	int create = delta > 0 ? O_CREAT : 0, n;
+	int fd = openat(s->dirfd, COUNTER, O_RDWR | create | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	char text[32] = "";
 	uint64_t v;
 

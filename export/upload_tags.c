@@ -53,6 +53,13 @@ static int add_number(struct tags *t, const char *key, uint64_t v)
 	return add(t, key, text);
 }
 
+static int add_cpu(struct tags *t)
+{
+	int err = add(t, "cpu_arch", CPU_ARCH);
+
+	return err ? err : add_number(t, "number_of_cpu_cores", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 /* First of all, so that no tag of the user's can take their place. */
 static int add_identity(struct tags *t, const struct upload_job *job, uint64_t seq)
 {
@@ -66,11 +73,7 @@ static int add_identity(struct tags *t, const struct upload_job *job, uint64_t s
 		err = add(t, "profiler_version", DDPROF_VERSION);
 	if (!err)
 		err = add(t, "include_kernel", job->include_kernel ? "true" : "false");
-	if (!err)
-		err = add(t, "cpu_arch", CPU_ARCH);
-	if (!err)
-		err = add_number(t, "number_of_cpu_cores", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
-	return err;
+	return err ? err : add_cpu(t);
 }
 
 static int add_git(struct tags *t, const struct upload_job *job, const struct runtime *r)
@@ -151,6 +154,13 @@ static int add_found(struct tags *t, const struct upload_job *job, const struct 
 	if (!err && job->git)
 		err = add_git(t, job, r);
 	return err;
+}
+
+int upload_tags_machine(struct tags *t)
+{
+	int err = add_cpu(t);
+
+	return err ? err : add(t, "runtime_platform", MACHINE "-unknown-linux-gnu");
 }
 
 int upload_tags(struct tags *out, const struct tags *user, const struct upload_job *job,

@@ -20,4 +20,7 @@ int upload_tags(struct tags *out, const struct tags *user, const struct upload_j
 /* Set @key to @value with each character that no tag has replaced by '_', cut to fit. 0 or -errno. */
 int upload_tags_clean(struct tags *t, const char *key, const char *value);
 
+/* Architecture, CPUs and platform of this machine, each where nothing is set yet. 0 or -ENOMEM. */
+int upload_tags_machine(struct tags *t);
+
 #endif

@@ -8,6 +8,7 @@
 #include "export/exporter_private.h"
 #include "export/pprof.h"
 #include "export/reduce.h"
+#include "export/upload_spool.h"
 #include "export/upload_tags.h"
 
 #include <errno.h>
@@ -125,7 +126,8 @@ static uint32_t custom_labels(const struct profile *p, const char *keys[MAX_CUST
 	return n;
 }
 
-static int make_event(const struct export_job *job, const struct upload_report *report, struct buf *out)
+static int make_event(const struct export_job *job, const struct upload_report *report, uint64_t dropped,
+		      struct buf *out)
 {
 	const struct upload_job *u = job->upload;
 	const char *keys[MAX_CUSTOM];
@@ -143,6 +145,7 @@ static int make_event(const struct export_job *job, const struct upload_report *
 		.settings = job->comments,
 		.n_settings = job->n_comments,
 		.undelivered = u->undelivered,
+		.spool_dropped = dropped,
 		.merged_stacks = report->merged_stacks,
 		.no_timestamps = report->no_timestamps,
 	};
@@ -186,10 +189,20 @@ static void say_probe(const struct upload_job *u)
 	log_debug("upload: %s", text);
 }
 
+/* Late is better than never: one attempt is always made. */
+static void set_deadline(struct upload_policy *policy, uint64_t begin_ns)
+{
+	uint64_t used_ms = (io_clock_ns(CLOCK_MONOTONIC) - begin_ns) / 1000000u;
+
+	if (policy->deadline_ms)
+		policy->deadline_ms =
+			used_ms + 1000 < policy->deadline_ms ? policy->deadline_ms - (uint32_t)used_ms : 1000;
+}
+
 void upload_window(const struct export_job *job, const struct symbolize_report *symbols, struct buf *packed,
 		   uint64_t begin_ns, struct upload_report *report)
 {
-	uint64_t cpu = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID), used_ms;
+	uint64_t cpu = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID), dropped;
 	const struct upload_job *u = job->upload;
 	struct upload_policy policy = u->policy;
 	struct upload_request req;
@@ -198,9 +211,10 @@ void upload_window(const struct export_job *job, const struct symbolize_report *
 
 	*report = (struct upload_report){.result.end = UPLOAD_REFUSED};
 	buf_init(&event, EVENT_JSON_MAX);
+	dropped = upload_spool_dropped(u);
 	err = attachment(job, symbols, packed, report);
 	if (!err)
-		err = make_event(job, report, &event);
+		err = make_event(job, report, dropped, &event);
 	if (err) {
 		snprintf(report->result.why, sizeof(report->result.why), "cannot prepare it: %s",
 			 strerror(-err));
@@ -211,13 +225,11 @@ void upload_window(const struct export_job *job, const struct symbolize_report *
 		keep_copy(u, job->profile->seq, packed);
 	if (!job->profile->seq)
 		say_probe(u);
-	used_ms = (io_clock_ns(CLOCK_MONOTONIC) - begin_ns) / 1000000u;
-	/* late is better than never: one attempt is always made */
-	if (policy.deadline_ms)
-		policy.deadline_ms =
-			used_ms + 1000 < policy.deadline_ms ? policy.deadline_ms - (uint32_t)used_ms : 1000;
+	set_deadline(&policy, begin_ns);
 	req = (struct upload_request){event.data, event.len, packed->data, packed->len};
 	(void)upload_send(u->target, u->secrets, &u->facts->identity, &req, &policy, &report->result);
+	upload_spool_after(u, &req, job->profile->start_ns, dropped,
+			   begin_ns + u->policy.deadline_ms * UINT64_C(1000000), report);
 done:
 	report->cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	buf_release(&event);

@@ -16,6 +16,8 @@ upload_setup() {
 		unset "$v"
 	done
 	cd "$BATS_TEST_TMPDIR"
+	# what cannot be delivered is kept here, not in the home of whoever runs the tests
+	export XDG_STATE_HOME=$PWD/state
 }
 
 upload_teardown() {
