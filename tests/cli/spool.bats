@@ -109,7 +109,7 @@ run_one() { "$DDPROF_RUN" --wrap -q -U "$URL" --spool "$SPOOL" "$@" "$T/shares" 
 	await has_kept 3
 	back
 	await arrived 5
-	kill -INT $pid
+	kill -TERM $pid
 	wait $pid || true
 	cat err
 	all_strict
@@ -195,7 +195,7 @@ run_one() { "$DDPROF_RUN" --wrap -q -U "$URL" --spool "$SPOOL" "$@" "$T/shares" 
 	)
 	kill -KILL "$exporter"
 	await arrived 3
-	kill -INT $pid
+	kill -TERM $pid
 	wait $pid || true
 	cat err
 	all_strict
