@@ -323,8 +323,10 @@ void destination_result(struct destination *d, const struct upload_report *repor
 {
 	const struct upload_result *r = &report->result;
 
-	if (r->end == UPLOAD_NONE)
+	if (r->end == UPLOAD_NONE) { /* the exporter died before it could tell */
+		destination_lost(d);
 		return;
+	}
 	d->not_before_ns = r->not_before_ns;
 	if (r->end != UPLOAD_DELIVERED) {
 		not_delivered(d, report);
