@@ -81,7 +81,7 @@ refuses() { # code message command...
 @test "a reserved command that is not built says so with 2 and runs nothing" {
 	local word
 	mkdir "$BATS_TEST_TMPDIR/bin"
-	for word in diff list metrics upload merge bench events doctor config control top store; do
+	for word in diff list metrics merge bench events doctor config control top store; do
 		printf '#!/bin/sh\necho ran\n' >"$BATS_TEST_TMPDIR/bin/$word"
 		chmod +x "$BATS_TEST_TMPDIR/bin/$word"
 		run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$DDPROF" $word
