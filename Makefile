@@ -67,6 +67,9 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a -lcmocka $(LIBS)
 
+# Compares with what libpfm4 itself says.
+$(BUILD)/tests/unit/test_event: LIBS += -lpfm
+
 -include $(OBJS:.o=.d) $(TIMER_OBJS:.o=.d) $(UNIT_BINS:=.d)
 
 include tests/tests.mk

@@ -1,30 +1,273 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event.c - the table of events. */
-#include "collect/event.h"
+/*
+ * event.c - the list of events, and the words that name some of them.
+ *
+ * To give an event a name of our own, add a row to the table.
+ */
+#include "collect/event_private.h"
 
-const struct event event_table[] = {
-	{
-		/* Counts only while the task runs, so a per-task timer needs no idle filtering. */
-		.name = "task-clock",
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_TASK_CLOCK,
-		.cpu_time = true,
-		.count_type = "cpu-samples",
-		.value_type = "cpu-time",
-		.value_unit = "nanoseconds",
-	},
-	{
-		.name = "cpu-clock",
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.cpu_time = true,
-		.count_type = "cpu-samples",
-		.value_type = "cpu-time",
-		.value_unit = "nanoseconds",
-	},
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SW PERF_TYPE_SOFTWARE
+#define HW PERF_TYPE_HARDWARE
+
+/*
+ * The kernel's generic events. Their second names are those of the former
+ * ddprof (its documentation, docs/Commands.md), case and all. Asked before
+ * libpfm4, which knows most of the first column but not what a clock measures.
+ */
+static const struct word {
+	const char *name, *former, *former2;
+	uint32_t type;
+	uint64_t config;
+} words[] = {
+	{"task-clock", "sCPU", NULL, SW, PERF_COUNT_SW_TASK_CLOCK},
+	{"cpu-clock", NULL, NULL, SW, PERF_COUNT_SW_CPU_CLOCK},
+	{"page-faults", "sPF", "faults", SW, PERF_COUNT_SW_PAGE_FAULTS},
+	{"minor-faults", "sPFMIN", NULL, SW, PERF_COUNT_SW_PAGE_FAULTS_MIN},
+	{"major-faults", "sPFMAJ", NULL, SW, PERF_COUNT_SW_PAGE_FAULTS_MAJ},
+	{"context-switches", "sCS", "sCI", SW, PERF_COUNT_SW_CONTEXT_SWITCHES},
+	{"cpu-migrations", "sMig", "migrations", SW, PERF_COUNT_SW_CPU_MIGRATIONS},
+	{"alignment-faults", "sALGN", NULL, SW, PERF_COUNT_SW_ALIGNMENT_FAULTS},
+	{"emulation-faults", "sEMU", NULL, SW, PERF_COUNT_SW_EMULATION_FAULTS},
+	{"cpu-cycles", "hCPU", NULL, HW, PERF_COUNT_HW_CPU_CYCLES},
+	{"cycles", NULL, NULL, HW, PERF_COUNT_HW_CPU_CYCLES},
+	{"instructions", "hINST", "hINSTR", HW, PERF_COUNT_HW_INSTRUCTIONS},
+	{"ref-cycles", "hREF", NULL, HW, PERF_COUNT_HW_REF_CPU_CYCLES},
+	{"cache-references", "hCREF", NULL, HW, PERF_COUNT_HW_CACHE_REFERENCES},
+	{"cache-misses", "hCMISS", NULL, HW, PERF_COUNT_HW_CACHE_MISSES},
+	{"branches", "hBRANCH", "branch-instructions", HW, PERF_COUNT_HW_BRANCH_INSTRUCTIONS},
+	{"branch-misses", "hBMISS", NULL, HW, PERF_COUNT_HW_BRANCH_MISSES},
+	{"bus-cycles", "hBUS", NULL, HW, PERF_COUNT_HW_BUS_CYCLES},
+	{"stalled-cycles-frontend", "hBSTF", NULL, HW, PERF_COUNT_HW_STALLED_CYCLES_FRONTEND},
+	{"stalled-cycles-backend", "hBSTB", NULL, HW, PERF_COUNT_HW_STALLED_CYCLES_BACKEND},
 };
+
+/* What the former ddprof called an event although no perf event stands behind it. */
+static const struct {
+	const char *name, *what;
+} foreign[] = {
+	{"sALLOC", "allocations"},  {"tALLOCSYS1", "allocations"}, {"tALLOCSYS2", "allocations"},
+	{"bMalloc", "allocations"}, {"sWALL", "wall-clock time"},  {"sDUM", "nothing"},
+};
+
+void event_list_init(struct event_list *l)
+{
+	*l = (struct event_list){0};
+}
+
+void event_list_release(struct event_list *l)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->n; i++) {
+		free(l->events[i].path);
+		free(l->events[i].cpus);
+	}
+	free(l->events);
+	event_list_init(l);
+}
 
 const struct event *event_default(void)
 {
-	return &event_table[0];
+	/* Counts only while the task runs, so a per-task timer needs no idle filtering. */
+	static const struct event clock = {
+		.name = "task-clock",
+		.attr = {.size = sizeof(struct perf_event_attr),
+			 .type = SW,
+			 .config = PERF_COUNT_SW_TASK_CLOCK},
+		.cpu_time = true,
+		.count_type = "cpu-samples",
+		.value_type = "cpu-time",
+		.value_unit = "nanoseconds",
+	};
+
+	return &clock;
+}
+
+int event_refuse(const struct event_why *why, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why->text, why->len, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int event_modifiers(struct event *ev, const char *mods, const struct event_why *why)
+{
+	bool user = false, kernel = false, hv = false;
+	const char *m;
+
+	for (m = mods; *m; m++) {
+		if (*m == 'u')
+			user = true;
+		else if (*m == 'k')
+			kernel = true;
+		else if (*m == 'h')
+			hv = true;
+		else if (*m == 'p' && ev->attr.precise_ip < 3)
+			ev->attr.precise_ip++;
+		else
+			return event_refuse(why, -EINVAL,
+					    "'%s': no modifier '%c'\n  they are u (user), k (kernel), h "
+					    "(hypervisor), p to ppp (precise)",
+					    ev->name, *m);
+	}
+	if (user || kernel || hv) {
+		ev->modified = true;
+		ev->attr.exclude_user = !user;
+		ev->attr.exclude_kernel = !kernel;
+		ev->attr.exclude_hv = !hv;
+	}
+	return 0;
+}
+
+static void set_types(struct event *ev)
+{
+	const struct event *clock = event_default();
+
+	ev->cpu_time = ev->attr.type == SW && (ev->attr.config == PERF_COUNT_SW_TASK_CLOCK ||
+					       ev->attr.config == PERF_COUNT_SW_CPU_CLOCK);
+	ev->count_type = ev->cpu_time ? clock->count_type : NULL;
+	ev->value_type = ev->cpu_time ? clock->value_type : NULL;
+	ev->value_unit = ev->cpu_time ? clock->value_unit : "count";
+}
+
+int event_word(struct event *ev, const char *text, const struct event_why *why)
+{
+	size_t len = strcspn(text, ":"), i;
+
+	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (strlen(foreign[i].name) == len && !memcmp(foreign[i].name, text, len))
+			return event_refuse(why, -ENOTSUP,
+					    "'%.*s' (%s) is no perf event and cannot be profiled yet",
+					    (int)len, text, foreign[i].what);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const struct word *w = &words[i];
+
+		if ((strlen(w->name) == len && !strncasecmp(w->name, text, len)) ||
+		    (w->former && strlen(w->former) == len && !memcmp(w->former, text, len)) ||
+		    (w->former2 && strlen(w->former2) == len && !memcmp(w->former2, text, len)))
+			break;
+	}
+	/* More than one letter of modifiers' worth after the colon is a name of libpfm4's. */
+	if (i == sizeof(words) / sizeof(words[0]) ||
+	    (text[len] && strspn(text + len + 1, "ukhp") != strlen(text + len + 1)))
+		return -ENOENT;
+	ev->attr.type = words[i].type;
+	ev->attr.config = words[i].config;
+	snprintf(ev->name, sizeof(ev->name), "%s%s", words[i].name, text + len);
+	set_types(ev);
+	return text[len] ? event_modifiers(ev, text + len + 1, why) : 0;
+}
+
+static int search_words(const char *pattern, int (*each)(const struct event_info *, void *), void *arg)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct event_info info = {words[i].name, words[i].former ? words[i].former : "",
+					  words[i].type == SW ? "software" : "hardware", true};
+
+		if (!strcasestr(words[i].name, pattern) &&
+		    !(words[i].former && strcasestr(words[i].former, pattern)))
+			continue;
+		err = each(&info, arg);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int event_search(const char *pattern, bool all, int (*each)(const struct event_info *info, void *arg),
+		 void *arg)
+{
+	int err = search_words(pattern, each, arg);
+
+	if (!err)
+		err = event_search_sysfs(pattern, each, arg);
+	if (!err)
+		err = event_search_tracepoints(pattern, each, arg);
+	if (!err)
+		err = event_search_pfm(pattern, all, each, arg);
+	return err;
+}
+
+struct suggestion {
+	const char *word;
+	size_t len;
+	char names[3][64];
+	size_t distance[3];
+};
+
+/* Edits between two words, ignoring case, '-', '_' and '.'; capped, since only near ones matter. */
+static size_t distance(const char *a, size_t a_len, const char *b)
+{
+	size_t row[49], i, j, b_len = strlen(b), diag, up;
+
+	if (a_len > 48 || b_len > 48)
+		return SIZE_MAX;
+	for (j = 0; j <= b_len; j++)
+		row[j] = j;
+	for (i = 1; i <= a_len; i++) {
+		diag = row[0];
+		row[0] = i;
+		for (j = 1; j <= b_len; j++) {
+			char x = (char)tolower((unsigned char)a[i - 1]),
+			     y = (char)tolower((unsigned char)b[j - 1]);
+			size_t cost = diag + (x != y && !(strchr("-_.", x) && strchr("-_.", y)));
+
+			up = row[j];
+			if (up + 1 < cost)
+				cost = up + 1;
+			if (row[j - 1] + 1 < cost)
+				cost = row[j - 1] + 1;
+			diag = up;
+			row[j] = cost;
+		}
+	}
+	return row[b_len];
+}
+
+static int suggest_one(const struct event_info *info, void *arg)
+{
+	struct suggestion *s = arg;
+	size_t d = distance(s->word, s->len, info->name), i, j;
+
+	if (d > s->len / 3 + 1 || strlen(info->name) >= sizeof(s->names[0]))
+		return 0;
+	for (i = 0; i < 3; i++) {
+		if (!strcmp(s->names[i], info->name))
+			return 0;
+		if (d < s->distance[i])
+			break;
+	}
+	if (i == 3)
+		return 0;
+	for (j = 2; j > i; j--) {
+		memcpy(s->names[j], s->names[j - 1], sizeof(s->names[j]));
+		s->distance[j] = s->distance[j - 1];
+	}
+	strcpy(s->names[i], info->name);
+	s->distance[i] = d;
+	return 0;
+}
+
+void event_suggest(const char *word, char *out, size_t len)
+{
+	struct suggestion s = {.word = word, .len = strlen(word), .distance = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
+	size_t i, at = 0;
+
+	out[0] = '\0';
+	event_search("", false, suggest_one, &s);
+	for (i = 0; i < 3 && s.names[i][0] && at < len; i++)
+		at += (size_t)snprintf(out + at, len - at, "%s%s", i ? ", " : "", s.names[i]);
 }

@@ -40,25 +40,22 @@ struct rung {
 /* Open and close on our own process, never counting. */
 static int try_open(const struct event *event, struct rung r)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.type = event->type,
-		.config = event->config,
-		.sample_period = 1000000000,
-		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
-			       (r.kernel || r.user_chain ? PERF_SAMPLE_CALLCHAIN : 0),
-		.read_format = r.count_lost ? PERF_FORMAT_LOST : 0,
-		.disabled = 1,
-		.exclude_kernel = !r.kernel,
-		.exclude_hv = 1,
-		.exclude_callchain_kernel = !r.kernel,
-		.exclude_callchain_user = !r.user_chain,
-		.sample_max_stack = r.max_chain,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-	};
-	int fd = perf_open(&attr, 0, -1, -1);
+	struct perf_event_attr attr = event->attr;
+	int fd;
 
+	attr.sample_period = 1000000000;
+	attr.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
+			   (r.kernel || r.user_chain ? PERF_SAMPLE_CALLCHAIN : 0);
+	attr.read_format = r.count_lost ? PERF_FORMAT_LOST : 0;
+	attr.disabled = 1;
+	attr.exclude_kernel |= !r.kernel;
+	attr.exclude_hv = 1;
+	attr.exclude_callchain_kernel = !r.kernel;
+	attr.exclude_callchain_user = !r.user_chain;
+	attr.sample_max_stack = r.max_chain;
+	attr.use_clockid = 1;
+	attr.clockid = CLOCK_MONOTONIC;
+	fd = perf_open(&attr, 0, -1, -1);
 	if (fd < 0)
 		return fd;
 	close(fd);

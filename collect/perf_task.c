@@ -58,8 +58,8 @@ static void fill_sample(const struct perf *p, struct perf_event_attr *attr, bool
 		attr->watermark = 0;
 		attr->wakeup_events = SMALLER_WAKEUP_EVENTS;
 	}
-	attr->type = p->opt.event->type;
-	attr->config = p->opt.event->config;
+	attr->type = p->opt.event->attr.type;
+	attr->config = p->opt.event->attr.config;
 	attr->sample_period = p->opt.period;
 	attr->sample_type = p->sample_layout.sample_type;
 	attr->read_format = p->opt.count_lost ? PERF_FORMAT_LOST : 0;
