@@ -73,6 +73,7 @@ int cmd_run(struct options *opt, struct launch *l);
 int cmd_attach(struct options *opt, struct launch *l);
 int cmd_report(struct options *opt, struct launch *l);
 int cmd_upload(struct options *opt, struct launch *l);
+int cmd_events(struct options *opt, struct launch *l);
 int cmd_help(struct options *opt, struct launch *l);
 int cmd_version(struct options *opt, struct launch *l);
 int cmd_completion(struct options *opt, struct launch *l);

@@ -112,6 +112,9 @@ struct options {
 	uint32_t top;     /* rows; 0: all */
 	const char *type; /* sample type's name; NULL: the profile's default */
 
+	/* events */
+	bool all; /* of all processors */
+
 	bool help;         /* --help: show it and do nothing else */
 	bool help_all;     /* --help-extended: with the options that are not built yet */
 	bool show_version; /* --version, likewise */

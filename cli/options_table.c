@@ -13,6 +13,7 @@
 #define ATTACH COMMAND_BIT(COMMAND_ATTACH)
 #define REPORT COMMAND_BIT(COMMAND_REPORT)
 #define SEND   COMMAND_BIT(COMMAND_UPLOAD)
+#define EVENTS COMMAND_BIT(COMMAND_EVENTS)
 #define RECORD (RUN | ATTACH)
 #define BOTH   (RECORD | SEND)
 
@@ -255,6 +256,10 @@ const struct option_def option_table[] = {
 	  .help = "functions in tables without template arguments, in full, or as the linker knows them "
 		  "(default templates); profiles have them in full",
 	  .type = OPTION_CHOICE, .choices = name_styles, AT(names) },
+
+	{ .name = "all", .letter = 'a', .group = VIEW, .commands = EVENTS,
+	  .help = "with PATTERN: also events of processors other than this one",
+	  .type = OPTION_FLAG, AT(all) },
 
 	{ .name = "quiet", .letter = 'q', .group = TALK, .commands = BOTH,
 	  .help = "no summary and no progress", .type = OPTION_FLAG, AT(quiet) },

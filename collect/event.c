@@ -168,6 +168,17 @@ int event_word(struct event *ev, const char *text, const struct event_why *why)
 	return text[len] ? event_modifiers(ev, text + len + 1, why) : 0;
 }
 
+bool event_is_word(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcasecmp(words[i].name, name) ||
+		    (words[i].former2 && !strcasecmp(words[i].former2, name)))
+			return true;
+	return false;
+}
+
 static int search_words(const char *pattern, int (*each)(const struct event_info *, void *), void *arg)
 {
 	size_t i;

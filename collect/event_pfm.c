@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <perfmon/pfmlib_perf_event.h>
@@ -158,6 +159,7 @@ static int list_event(const pfm_pmu_info_t *pmu, int e, const char *pattern,
 	pfm_event_info_t info = {.size = sizeof(info)};
 	char name[EVENT_NAME_MAX];
 	struct event_info out = {name, "", pmu->name, pmu->is_present};
+	size_t i;
 
 	if (pfm.event_info(e, PFM_OS_PERF_EVENT_EXT, &info) != PFM_SUCCESS)
 		return 0;
@@ -165,11 +167,19 @@ static int list_event(const pfm_pmu_info_t *pmu, int e, const char *pattern,
 	    !(info.desc && strcasestr(info.desc, pattern)))
 		return 0;
 	out.desc = info.desc ? info.desc : "";
-	/* The generic and the default PMU's names need no prefix. */
-	if (pmu->is_present && (pmu->type == PFM_PMU_TYPE_OS_GENERIC || pmu->is_dfl))
+	/* The generic events are written in small letters everywhere else. */
+	if (pmu->type == PFM_PMU_TYPE_OS_GENERIC) {
+		if (!strncmp(info.name, "PERF_COUNT_", 11) || event_is_word(info.name) ||
+		    pmu->pmu == PFM_PMU_PERF_EVENT_RAW)
+			return 0;
+		for (i = 0; i < sizeof(name) - 1 && info.name[i]; i++)
+			name[i] = (char)tolower((unsigned char)info.name[i]);
+		name[i] = '\0';
+	} else if (pmu->is_present && pmu->is_dfl) {
 		snprintf(name, sizeof(name), "%s", info.name);
-	else
+	} else {
 		snprintf(name, sizeof(name), "%s::%s", pmu->name, info.name);
+	}
 	return each(&out, arg);
 }
 

@@ -31,6 +31,9 @@ int event_tracepoint(struct event *ev, const char *text,
 /* The modifiers u, k, h and p (precise, up to three) after an event of the kernel's. 0 or -EINVAL. */
 int event_modifiers(struct event *ev, const char *mods, const struct event_why *why);
 
+/* Is @name, in any case, one that event_word() takes? */
+bool event_is_word(const char *name);
+
 /* A few names like @word that could have been meant, ", "-separated; "" if there are none. */
 void event_suggest(const char *word, char *out, size_t len);
 

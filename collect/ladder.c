@@ -105,6 +105,73 @@ int ladder_probe(struct ladder *l, const struct event *event, bool user_only)
 	return 0;
 }
 
+static int try_count(const struct event *event, bool kernel)
+{
+	struct perf_event_attr attr = event->attr;
+	int fd;
+
+	attr.disabled = 1;
+	attr.exclude_kernel |= !kernel;
+	attr.exclude_hv = 1;
+	fd = perf_open(&attr, 0, -1, -1);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* These happen in the kernel: an event that leaves it out opens, and stays at 0. */
+static bool kernel_only(const struct event *event)
+{
+	return event->attr.type == PERF_TYPE_TRACEPOINT ||
+	       (event->attr.type == PERF_TYPE_SOFTWARE &&
+		(event->attr.config == PERF_COUNT_SW_CONTEXT_SWITCHES ||
+		 event->attr.config == PERF_COUNT_SW_CPU_MIGRATIONS));
+}
+
+static const char *event_refusal(const struct event *event, int err)
+{
+	switch (err) {
+	case -EACCES:
+	case -EPERM:
+		return kernel_only(event) ? "happens in the kernel, which this user may not watch"
+					  : "not permitted to this user";
+	case -ENOENT:
+	case -ENODEV:
+	case -ENXIO:
+		return "no such counter on this machine";
+	case -EOPNOTSUPP:
+		return "the counter cannot interrupt";
+	case -EINVAL:
+		return "this kernel does not take it";
+	case -ENOSYS:
+		return "no perf events in this kernel or container";
+	case -EMFILE:
+	case -ENFILE:
+		return "no descriptors left";
+	default:
+		return strerror(-err);
+	}
+}
+
+void ladder_event(const struct event *event, struct event_state *out)
+{
+	int err = try_open(event, (struct rung){.kernel = true}), user = err;
+
+	*out = (struct event_state){EVENT_SAMPLE_ALL, 0, ""};
+	if (!err)
+		return;
+	if (!kernel_only(event))
+		user = try_open(event, (struct rung){0});
+	if (!user)
+		out->access = EVENT_SAMPLE_USER;
+	else if (!try_count(event, true) || (!kernel_only(event) && !try_count(event, false)))
+		out->access = EVENT_COUNT_ONLY;
+	else
+		out->access = EVENT_REFUSED;
+	out->err = user ? user : err;
+	out->text = event_refusal(event, out->err);
+}
+
 void ladder_refused(struct ladder *l, int err, const char *doing)
 {
 	const char *why = strerror(-err);

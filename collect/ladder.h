@@ -38,6 +38,22 @@ struct ladder {
 /* Try the rungs for @event, top first unless @user_only. Returns ladder->err. */
 int ladder_probe(struct ladder *l, const struct event *event, bool user_only);
 
+/* What the kernel lets us do with one event, on our own process as on any of ours. */
+enum event_access {
+	EVENT_SAMPLE_ALL,  /* sampled with user and kernel stacks */
+	EVENT_SAMPLE_USER, /* sampled in user mode */
+	EVENT_COUNT_ONLY,  /* counted, not sampled */
+	EVENT_REFUSED,
+};
+
+struct event_state {
+	enum event_access access;
+	int err;          /* why not the next better access: -errno; 0 with EVENT_SAMPLE_ALL */
+	const char *text; /* a short phrase for people, such as "no such counter on this machine" */
+};
+
+void ladder_event(const struct event *event, struct event_state *out);
+
 /* Fill ->err and ->advice for a refusal that came later (@err: -errno; @doing: "opening events"). */
 void ladder_refused(struct ladder *l, int err, const char *doing);
 

@@ -81,7 +81,7 @@ refuses() { # code message command...
 @test "a reserved command that is not built says so with 2 and runs nothing" {
 	local word
 	mkdir "$BATS_TEST_TMPDIR/bin"
-	for word in diff list metrics merge bench events doctor config control top store; do
+	for word in diff list metrics merge bench doctor config control top store; do
 		printf '#!/bin/sh\necho ran\n' >"$BATS_TEST_TMPDIR/bin/$word"
 		chmod +x "$BATS_TEST_TMPDIR/bin/$word"
 		run env PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$DDPROF" $word
@@ -192,4 +192,22 @@ completes() {
 	run "$DDPROF_RUN" -q -o p.pb.gz -T 'good:tag,bad tag:x' sh -c 'exit 3'
 	[ "$status" = 3 ]
 	[ "$(grep -c "'bad tag:x'" <<<"$output")" = 1 ]
+}
+
+@test "events lists what can be sampled, as this user, and finds events by a pattern" {
+	run "$DDPROF" events
+	[ "$status" = 0 ]
+	[[ "$output" == *"task-clock "*sampled* ]]
+	# Switches happen in the kernel: who may not watch that is told no, not 0.
+	if [ "$(id -u)" != 0 ] && [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -ge 2 ]; then
+		[[ "$output" == *"context-switches "*" no "*"happens in the kernel"* ]]
+	fi
+	run "$DDPROF" events page-fault
+	[ "$status" = 0 ]
+	[[ "$output" == "page-faults "* ]]
+	run "$DDPROF" events no-such-event
+	[ "$status" = 1 ]
+	[[ "$output" == *"no event matches 'no-such-event'"*"--all"* ]]
+	run "$DDPROF" events one two
+	[ "$status" = 2 ]
 }
