@@ -97,14 +97,14 @@ const struct option_def option_table[] = {
 	  .type = OPTION_SECONDS, .min = 100, .max = 31536000000, .unit = "s", AT(duration_ns) },
 	{ .name = "in-place", .group = TARGET, .commands = RUN,
 	  .help = "the program takes this very process and the profiler detaches from it "
-		  "(default under a supervisor that counts on the pid)",
+		  "(default under a supervisor that counts on the pid, and when uploading without a terminal)",
 	  .type = OPTION_FLAG, AT(in_place) },
 	{ .name = "wrap", .group = TARGET, .commands = RUN,
 	  .help = "the program is a child and its profile is finished when the command returns (default otherwise)",
 	  .type = OPTION_FLAG, AT(wrap) },
 	{ .name = "exit-timeout", .arg = "SECONDS", .group = TARGET, .commands = RECORD,
 	  .help = "how long to wait for the last profile when the program has ended "
-		  "(default 5; at a terminal, where Ctrl-C ends it, 30)",
+		  "(default 5; at a terminal, where Ctrl-C twice ends it, 30)",
 	  .type = OPTION_SECONDS, .min = 100, .max = 3600000, .unit = "s", AT(exit_timeout_ns) },
 	{ .name = "enable", .arg = "BOOL", .group = TARGET, .commands = RUN,
 	  .help = "false: run the program without profiling it", .env = {"DD_PROFILING_ENABLED"},

@@ -21,6 +21,7 @@
 #define COMMENTS_MAX             8
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
+#define SILENCE_NS               UINT64_C(2000000000)  /* that somebody at a terminal takes for work */
 #define EXIT_TIMEOUT_TERMINAL_NS UINT64_C(30000000000) /* somebody is there who can interrupt */
 #define UNHURRIED_NS             UINT64_C(30000000000)
 #define RESULT_NS                UINT64_C(500000000)
@@ -390,14 +391,28 @@ enum session_until session_loop(struct session *s)
 	}
 }
 
+/* Somebody sits there and sees nothing happen: an Agent that hangs, a large program's names. */
+static void tell_waiting(const struct session *s)
+{
+	if (s->progress && !s->detached)
+		log_notice("the profile is still being %s, Ctrl-C twice gives it up",
+			   s->dest.upload ? "finished or uploaded" : "finished");
+}
+
 /* What one Ctrl-C began, a second ends: whoever sends it does not want the profile. False: not finished. */
 static bool wait_exporter(struct session *s, uint64_t deadline)
 {
+	uint64_t tell_ns = io_clock_ns(CLOCK_MONOTONIC) + SILENCE_NS;
 	unsigned interrupts = 0;
 
 	session_take_result(s); /* one that worked in this process is ready at once */
 	while (s->exporter && interrupts < 2 && io_clock_ns(CLOCK_MONOTONIC) < deadline) {
 		interrupts += (session_wait(s, POLL_MS) & SESSION_HEARD_INTERRUPT) != 0;
+		/* fetching debug files has a line of its own */
+		if (s->exporter && !s->opt->debuginfod && io_clock_ns(CLOCK_MONOTONIC) >= tell_ns) {
+			tell_waiting(s);
+			tell_ns = UINT64_MAX;
+		}
 		if (s->collector)
 			collector_drain(s->collector, false);
 	}
