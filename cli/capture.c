@@ -255,17 +255,22 @@ static void let_go(struct session *s)
 _Noreturn void capture_process(struct session *s, int ready_fd, int news_fd)
 {
 	int err, code = SUPERVISE_DONE;
+	bool to_file;
 
 	settle(s, ready_fd, news_fd);
 	watch_program(s);
 	if (s->directory)
 		(void)!chdir(s->directory);
 	err = capture_open(s);
+	to_file = s->sink.kind == SINK_FILE && !s->dest.upload; /* uploading, the next line names both */
 	if (!err && s->detached && !s->state->restarts && !s->opt->quiet)
-		log_notice(
-			"'%s' (pid %d) is profiled in place; the profiler's messages go to the system log, "
-			"unless standard error is a file",
-			s->program, (int)s->pid);
+		log_notice("'%s' (pid %d) is profiled in place%s%s%s%s; the profiler's messages go to the "
+			   "system log, unless standard error is a file",
+			   s->program, (int)s->pid, to_file ? ", into '" : "",
+			   !to_file           ? ""
+			   : s->sink.numbered ? s->sink.base
+					      : s->sink.path,
+			   to_file && s->sink.numbered ? "-000000.pb.gz" : "", to_file ? "'" : "");
 	if (!err && s->detached)
 		session_announce(s);
 	if (ready_fd >= 0) {

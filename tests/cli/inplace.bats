@@ -51,6 +51,15 @@ finished() {
 	[ -s "${1:-p.pb.gz}" ]
 }
 
+@test "in place the file is named at the start, when somebody can still read it" {
+	"$DDPROF_RUN" --in-place -o "$PWD/p.pb.gz" true 2>err
+	grep -F "is profiled in place, into '$PWD/p.pb.gz'; the" err
+	finished
+	"$DDPROF_RUN" --in-place -w 60 -o "$PWD/w.pb.gz" true 2>err
+	grep -F "is profiled in place, into '$PWD/w-000000.pb.gz'; the" err
+	finished w-000000.pb.gz
+}
+
 @test "in place pid, parent, group and session are the program's, and so is the exit status" {
 	bash -c 'echo $$ >want; exec "$@"' sh "${IN_PLACE[@]}" \
 		bash -c 'echo $$ $PPID $(ps -o pgid=,sid= $$); exit 5' >got || code=$?
