@@ -291,16 +291,21 @@ static void complain(struct destination *d, const struct upload_report *report)
 	bool same = d->complaining && d->complaint_end == r->end && d->complaint_status == r->status &&
 		    d->complaint_kept == report->kept;
 	unsigned long long n = d->undelivered + d->kept;
+	const char *fix = !r->status && !d->target.agentless && !d->file
+				  ? "\n  fix: start the Agent, or name one with --url URL; -o FILE writes a "
+				    "file instead"
+				  : "";
 
 	if (same && n % REMIND_WINDOWS)
 		return;
 	if (same)
 		log_warn("%llu profiles were not uploaded so far: %s", n, r->why);
 	else if (report->kept)
-		log_warn("the profile was not uploaded, and is kept in '%s': %s", d->spool_dir, r->why);
+		log_warn("the profile was not uploaded, and is kept in '%s': %s%s", d->spool_dir, r->why,
+			 fix);
 	else
-		log_warn("the profile was not uploaded: %s%s%s", r->why, *report->spool_why ? "\n  " : "",
-			 report->spool_why);
+		log_warn("the profile was not uploaded: %s%s%s%s", r->why, *report->spool_why ? "\n  " : "",
+			 report->spool_why, fix);
 	d->complaining = true;
 	d->complaint_end = r->end;
 	d->complaint_status = r->status;

@@ -61,10 +61,12 @@ static void put_cpu(struct buf *b, const struct profile_quality *q)
 static void put_head(struct buf *b, const struct session *s)
 {
 	const struct profile_quality *q = &s->quality;
+	bool one_of_several = (s->sink.numbered && s->files > 1) ||
+			      (s->sink.kind == SINK_NONE && s->dest.delivered + s->dest.undelivered > 1);
 
-	buf_printf(b, "ddprof: '%s' (pid %d%s) %.1f s, %llu samples, %llu lost, ", s->program, (int)s->pid,
-		   q->processes > 1 ? " and others" : "", seconds(s->duration_ns),
-		   (unsigned long long)q->samples, (unsigned long long)q->lost);
+	buf_printf(b, "ddprof: '%s' (pid %d%s)%s %.1f s, %llu samples, %llu lost, ", s->program, (int)s->pid,
+		   q->processes > 1 ? " and others" : "", one_of_several ? ", last window:" : "",
+		   seconds(s->duration_ns), (unsigned long long)q->samples, (unsigned long long)q->lost);
 	if (!q->user_samples)
 		buf_put_str(b, "no stacks");
 	else

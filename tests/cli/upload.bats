@@ -85,6 +85,22 @@ teardown() { upload_teardown; }
 	[ "$status" = 7 ]
 	[ "$(grep -c 'was not uploaded' <<<"$output")" = 1 ]
 	[[ $output == *"no answer from 'http://127.0.0.1:1'"* ]]
+	[[ $output == *"-o FILE writes a file instead"* ]]
+}
+
+@test "whoever waits at a terminal for an Agent that hangs is told so, and how to end it" {
+	intake --answers stall-headers
+	run python3 "$ROOT/tests/targets/on_pty.py" 'expect:finished or uploaded, Ctrl-C twice gives it up' 'send:\x03' 'run:sleep 0.5' 'send:\x03' end -- \
+		"$DDPROF_RUN" -S web -U "http://127.0.0.1:$PORT" sh -c 'exit 7'
+	echo "$output"
+	[[ $output == *"not written: interrupted"* ]]
+	[ "${lines[-1]}" = "exit 7" ]
+}
+
+@test "the summary of several uploads says that its figures are of the last window" {
+	intake
+	run "$DDPROF_RUN" --wrap -S web -u 0.5 -U "http://127.0.0.1:$PORT" "$T/shares" 1.2
+	[[ $output == *"), last window: "*"the last of several"* ]]
 }
 
 @test "a black-holed Agent takes nothing from the profile" {
