@@ -259,7 +259,8 @@ static int open_somewhere(struct sink *s, const struct sink_name *name, bool *mo
 	if (why_len) {
 		size_t used = strnlen(why, why_len);
 
-		snprintf(why + used, why_len - used, "; %s", second);
+		snprintf(why + used, why_len - used,
+			 "; %s\n  fix: -o FILE, in a directory that can be written", second);
 	}
 	return err;
 }
