@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,16 +79,18 @@ static int open_memory(void)
 {
 	static const char *const directories[] = {"/dev/shm", "/tmp", "/var/tmp"};
 	int fd = memfd_create("ddprof", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	char path[32];
+	struct stat own, named;
+	char path[48];
 	unsigned i;
 
 	for (i = 0; fd < 0 && i < sizeof(directories) / sizeof(directories[0]); i++)
 		fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	/* Programs open it by this name. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (!access(path, R_OK | W_OK))
+	/* Programs open it by this name: another process's where /proc is of another pid namespace. */
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	if (!access(path, R_OK | W_OK) && !fstat(fd, &own) && !stat(path, &named) &&
+	    own.st_dev == named.st_dev && own.st_ino == named.st_ino)
 		return fd;
 	close(fd);
 	return -ENOENT;
