@@ -233,21 +233,18 @@ static int own_signal(struct launch *l, const struct signalfd_siginfo *si)
 
 static void note_child(struct launch *l, pid_t pid, int status)
 {
-	if (l->n_reaped == LAUNCH_REAPED_MAX) {
-		memmove(l->reaped, l->reaped + 1, (LAUNCH_REAPED_MAX - 1) * sizeof(l->reaped[0]));
-		l->n_reaped--;
-	}
 	l->reaped[l->n_reaped++] = (struct launch_child){.pid = pid, .status = status};
 }
 
-/* All children: as pid 1 every orphan of the namespace is ours. */
+/* All children: as pid 1 every orphan of the namespace is ours, and there may be more than we can note. */
 static int reap(struct launch *l)
 {
 	int status, events = 0, stop = 0;
 	struct rusage usage;
 	pid_t pid;
 
-	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage)) > 0) {
+	while (l->n_reaped < LAUNCH_REAPED_MAX &&
+	       (pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage)) > 0) {
 		bool program = pid == l->pid && l->running;
 
 		if (WIFSTOPPED(status) || WIFCONTINUED(status)) {
@@ -266,6 +263,8 @@ static int reap(struct launch *l)
 			events |= LAUNCH_REAPED;
 		}
 	}
+	if (l->n_reaped == LAUNCH_REAPED_MAX)
+		(void)kill(getpid(), SIGCHLD); /* the rest when these have been heard of */
 	if (stop)
 		follow_stop(l, stop);
 	return events;
