@@ -262,6 +262,8 @@ _Noreturn void capture_process(struct session *s, int ready_fd, int news_fd)
 	if (s->directory)
 		(void)!chdir(s->directory);
 	err = capture_open(s);
+	if (!err && s->detached && s->news_fd >= 0 && (session_wait(s, 0) & SESSION_HEARD_END))
+		err = -ECANCELED; /* the program did not wait any longer, and has said so */
 	to_file = s->sink.kind == SINK_FILE && !s->dest.upload; /* uploading, the next line names both */
 	if (!err && s->detached && !s->state->restarts && !s->opt->quiet)
 		log_notice("'%s' (pid %d) is profiled in place%s%s%s%s; the profiler's messages go to the "

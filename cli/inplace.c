@@ -132,23 +132,28 @@ static int fork_daemon(struct session *s, int ready[2], int news[2])
 		close(ready[0]);
 		close(news[1]);
 		setsid();
-		if (!fork())
+		pid = fork();
+		if (!pid)
 			daemon_main(s, ready[1], news[0]);
+		if (pid < 0)
+			log_warn("'%s' runs without being profiled: %s", s->program, strerror(errno));
 		_exit(0);
 	}
 	forget_child(pid);
 	return 0;
 }
 
-static void await_ready(const struct session *s, int fd)
+/* False: it takes too long. Events that are opened after the exec would never be enabled by it. */
+static bool await_ready(const struct session *s, int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	uint64_t until = io_clock_ns(CLOCK_MONOTONIC) + READY_MS * UINT64_C(1000000), now;
 
 	while ((now = io_clock_ns(CLOCK_MONOTONIC)) < until)
 		if (poll(&pfd, 1, (int)((until - now) / 1000000) + 1) > 0)
-			return;
-	log_warn("opening events takes too long: '%s' runs before they are open", s->program);
+			return true;
+	log_warn("opening events takes too long: '%s' runs without being profiled", s->program);
+	return false;
 }
 
 static void close_both(int fd[2])
@@ -181,7 +186,8 @@ int inplace_run(struct session *s, struct launch *l)
 		close(ready[1]);
 		close(news[0]);
 		ready[1] = news[0] = -1;
-		await_ready(s, ready[0]);
+		if (!await_ready(s, ready[0]))
+			(void)io_write_all(news[1], &failed, sizeof(failed));
 	}
 	/* The collector sees the end of the pipe: that is how it learns that the program runs. */
 	err = launch_exec(l, s->opt->argv);
