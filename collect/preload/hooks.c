@@ -118,9 +118,11 @@ EXPORTED int thrd_create(void *thread, int (*fn)(void *), void *arg)
 }
 
 static bool forking_belief;
+static int forking; /* the process; getppid() may be init's number by the time the child asks */
 
 static void before_fork(void)
 {
+	forking = (int)sys0(SYS_getpid);
 	forking_belief = preload_shared && belief();
 }
 
@@ -131,7 +133,7 @@ static void in_forked_child(void)
 	preload_forget_all();
 	if (!preload_same_pid_space(preload_shared))
 		return;
-	preload_note_fork((int)sys0(SYS_getppid));
+	preload_note_fork(forking);
 	preload_arm_self(forking_belief);
 }
 

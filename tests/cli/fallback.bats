@@ -174,3 +174,10 @@ os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF_TIMER; 
 	done
 	less 20 "$most"
 }
+
+@test "a child whose parent has ended at once does not bring init into the family" {
+	for _ in 1 2 3 4 5; do
+		timeout 20 "$DDPROF_RUN" -q --fallback preload --follow -o p.pb.gz setsid -f true
+		less "$(comment quality.rusage_cpu_ns)" 1000000000
+	done
+}
