@@ -11,6 +11,7 @@
 
 #define PHDRS_MAX 64
 #define NOTES_MAX 32
+#define DONTDUMP  16
 #define FAILED(p) ((uintptr_t)(p) > -4096ul)
 
 struct preload_shared *preload_shared;
@@ -139,6 +140,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 	s = path[0] == '/' ? map_file(path) : map_segment(path);
 	if (!s || !s->run || !preload_take_signal(0))
 		return;
+	/* Core files of the program are no place for other processes' stacks. */
+	sys3(SYS_madvise, s, preload_ring_offset(s, s->n_rings), DONTDUMP);
 	preload_shared = s;
 	blocked = preload_unblock();
 	preload_watch_forks();
