@@ -18,7 +18,7 @@
 struct jit {
 	uint32_t id; /* index into profile->jits */
 	struct jit_owner owner;
-	bool ended, done;
+	bool ended;
 	uint64_t next_look_ns, pause_ns;
 	struct stat map_was; /* at the last window's end */
 	uint64_t dump_was;
@@ -27,8 +27,8 @@ struct jit {
 
 struct jits {
 	struct profile *profile;
-	struct jit **all;
-	uint32_t n, cap;
+	struct jit **all; /* the first n_open have files, or may get some; the rest is over */
+	uint32_t n, cap, n_open;
 };
 
 int jits_new(struct jits **out, struct profile *profile)
@@ -60,7 +60,6 @@ static void close_files(struct jits *js, struct jit *j)
 	close_fd(&info_of(js, j)->dump_fd);
 	jit_code_release(&j->code);
 	j->code.broken = true;
-	j->done = true;
 }
 
 void jits_free(struct jits *js)
@@ -128,7 +127,8 @@ static struct jit *add(struct jits *js, struct module *anon, pid_t pid)
 	}
 	j->pause_ns = FIRST_PAUSE_NS;
 	jit_owner_read(&j->owner, pid);
-	js->all[js->n++] = j;
+	js->all[js->n++] = js->all[js->n_open];
+	js->all[js->n_open++] = j;
 	return j;
 }
 
@@ -163,12 +163,11 @@ static void poll_one(struct jits *js, struct jit *j, uint64_t now)
 
 void jits_poll(struct jits *js)
 {
-	uint64_t now = js->n ? io_clock_ns(CLOCK_MONOTONIC) : 0;
+	uint64_t now = js->n_open ? io_clock_ns(CLOCK_MONOTONIC) : 0;
 	uint32_t i;
 
-	for (i = 0; i < js->n; i++)
-		if (!js->all[i]->done)
-			poll_one(js, js->all[i], now);
+	for (i = 0; i < js->n_open; i++)
+		poll_one(js, js->all[i], now);
 }
 
 /* ---- jitdumps ---- */
@@ -235,13 +234,11 @@ void jits_window(struct jits *js)
 	struct stat st;
 	uint32_t i;
 
-	for (i = 0; i < js->n; i++) {
+	for (i = 0; i < js->n_open; i++) {
 		struct jit *j = js->all[i];
 
 		info = info_of(js, j);
 		info->changed = false;
-		if (j->done)
-			continue;
 		if (!j->ended || info->map_fd < 0)
 			look(js, j);
 		info->changed = map_changed(j, info->map_fd);
@@ -254,9 +251,18 @@ void jits_window(struct jits *js)
 
 void jits_next(struct jits *js)
 {
-	uint32_t i;
+	struct jit *j;
+	uint32_t i = 0;
 
-	for (i = 0; i < js->n; i++)
-		if (js->all[i]->ended && !js->all[i]->done)
-			close_files(js, js->all[i]);
+	while (i < js->n_open) {
+		j = js->all[i];
+		if (!j->ended) {
+			i++;
+			continue;
+		}
+		close_files(js, j);
+		info_of(js, j)->changed = false;
+		js->all[i] = js->all[--js->n_open];
+		js->all[js->n_open] = j;
+	}
 }

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #define BLOCK_CACHE_BYTES (4u << 20)
-#define ANON_MAX          1024 /* processes with anonymous code of their own */
+#define ANON_MAX          1024  /* processes with anonymous code of their own at a time */
+#define ANON_EVER         16384 /* and in all: what they were called may still be asked */
 
 struct entry {
 	struct module m;
@@ -35,8 +36,9 @@ struct modules {
 	struct profile *profile; /* borrowed */
 	struct entry **entries;  /* by order of creation */
 	uint32_t n, cap, max;
-	uint32_t n_anon; /* of n: do not count against max */
-	uint32_t *by_id; /* module id (index into the profile) -> index into entries */
+	uint32_t n_anon;     /* of n: do not count against max */
+	uint32_t n_anon_now; /* of n_anon: not retired */
+	uint32_t *by_id;     /* module id (index into the profile) -> index into entries */
 	uint32_t n_by_id;
 	struct idmap map;
 	struct blockcache *blocks;
@@ -322,7 +324,7 @@ static struct module *get_anon(struct modules *ms, pid_t pid)
 	struct entry *e = find(ms, &k);
 	struct module *m;
 
-	if (!e && ms->n_anon >= ANON_MAX) {
+	if (!e && (ms->n_anon_now >= ANON_MAX || ms->n_anon >= ANON_EVER)) {
 		k.pid = 0; /* all the others together */
 		e = find(ms, &k);
 	}
@@ -332,6 +334,7 @@ static struct module *get_anon(struct modules *ms, pid_t pid)
 	if (!m)
 		return overflow(ms);
 	ms->n_anon++;
+	ms->n_anon_now++;
 	return m;
 }
 
@@ -353,6 +356,7 @@ struct module *modules_retire_anon(struct modules *ms, pid_t pid)
 	if (!e)
 		return NULL;
 	e->stale = true;
+	ms->n_anon_now--;
 	return &e->m;
 }
 

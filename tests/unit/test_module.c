@@ -331,6 +331,20 @@ static void the_vsyscall_page_is_one_module(void **state)
 	assert_ptr_equal(modules_get(b->ms, 1, "[vsyscall]", NULL, 0, 1), m);
 }
 
+static void processes_that_ended_leave_room_for_anonymous_memory_of_others(void **state)
+{
+	struct bench *b = *state;
+	struct module *m = NULL;
+	pid_t pid;
+
+	for (pid = 1; pid < 3000; pid++) {
+		m = modules_get(b->ms, pid, "//anon", NULL, 0, 1);
+		assert_non_null(m);
+		assert_int_equal(m->info->pid, pid);
+		assert_ptr_equal(modules_retire_anon(b->ms, pid), m);
+	}
+}
+
 static void anonymous_memory_of_many_processes_leaves_room_for_files(void **state)
 {
 	struct bench *b = *state;
@@ -520,6 +534,7 @@ int main(void)
 		TEST(too_many_modules_share_one_that_says_so),
 		TEST(the_vsyscall_page_is_one_module),
 		TEST(anonymous_memory_of_many_processes_leaves_room_for_files),
+		TEST(processes_that_ended_leave_room_for_anonymous_memory_of_others),
 		TEST(the_last_descriptors_are_left_to_others),
 		TEST(a_fuse_file_system_is_not_asked),
 		TEST(links_are_followed_inside_the_root_of_the_process),
