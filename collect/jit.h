@@ -78,8 +78,9 @@ struct jit_code {
 		uint32_t generation, former;
 	} * ranges; /* by start, disjoint */
 	uint32_t n, cap, generations;
-	uint64_t off; /* up to here the file was read; 0: not begun */
-	bool broken;  /* malformed, or its times cannot be compared: no more of it */
+	uint64_t off;   /* up to here the file was read; 0: not begun */
+	uint64_t moved; /* ranges, to make room for others: the time it took */
+	bool broken;    /* malformed, or its times cannot be compared: no more of it */
 };
 
 void jit_code_release(struct jit_code *c);

@@ -17,6 +17,7 @@
 
 #define RANGES_MAX        131072u /* what comes when there are so many is taken as it was */
 #define RECORDS_PER_ROUND 16384   /* one pread each: some milliseconds */
+#define MOVES_PER_ROUND   1048576 /* ranges moved to make room for others: as long again */
 
 void jit_code_release(struct jit_code *c)
 {
@@ -70,7 +71,10 @@ void jit_code_put(struct jit_code *c, uint64_t start, uint64_t end, uint64_t sin
 		put.generation = ++c->generations;
 		put.former = c->ranges[first].generation;
 	}
-	memmove(c->ranges + first + 1, c->ranges + past, (c->n - past) * sizeof(put));
+	if (past != first + 1) {
+		memmove(c->ranges + first + 1, c->ranges + past, (c->n - past) * sizeof(put));
+		c->moved += c->n - past;
+	}
 	c->ranges[first] = put;
 	c->n = c->n - (past - first) + 1;
 }
@@ -134,6 +138,7 @@ static bool read_record(struct jit_code *c, int fd, uint64_t size)
 
 bool jit_code_read(struct jit_code *c, int fd)
 {
+	const uint64_t moved = c->moved;
 	struct stat st;
 	unsigned i;
 
@@ -141,7 +146,7 @@ bool jit_code_read(struct jit_code *c, int fd)
 		return true;
 	if (!c->off && !read_head(c, fd, (uint64_t)st.st_size))
 		return true;
-	for (i = 0; i < RECORDS_PER_ROUND; i++)
+	for (i = 0; i < RECORDS_PER_ROUND && c->moved - moved < MOVES_PER_ROUND; i++)
 		if (!read_record(c, fd, (uint64_t)st.st_size))
 			return true;
 	return false;
