@@ -76,6 +76,13 @@ void jits_free(struct jits *js)
 	free(js);
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 /* ---- perf maps ---- */
 
 /* Open it, or again if another file stands there now. */
@@ -83,7 +90,6 @@ static void look(struct jits *js, struct jit *j)
 {
 	struct profile_jit *info = info_of(js, j);
 	enum jit_reason reason;
-	struct stat was, is;
 	int fd;
 
 	if (!j->owner.known)
@@ -94,8 +100,7 @@ static void look(struct jits *js, struct jit *j)
 			info->reason = reason;
 		return;
 	}
-	if (info->map_fd >= 0 && !fstat(info->map_fd, &was) && !fstat(fd, &is) && was.st_ino == is.st_ino &&
-	    was.st_dev == is.st_dev) {
+	if (info->map_fd >= 0 && same_file(info->map_fd, fd)) {
 		close(fd);
 		return;
 	}
@@ -199,6 +204,11 @@ void jits_dump(struct jits *js, struct module *anon, pid_t pid, const char *path
 	fd = module_open_file(pid, path, ident, start, end, &reason);
 	if (fd < 0) {
 		log_debug("jitdump '%s' of process %d cannot be read", path, (int)pid);
+		return;
+	}
+	/* Told again when mappings are read anew: to begin anew with it would take generations back. */
+	if (info->dump_fd >= 0 && same_file(info->dump_fd, fd)) {
+		close(fd);
 		return;
 	}
 	close_fd(&info->dump_fd);

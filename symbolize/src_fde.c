@@ -29,7 +29,6 @@ struct fdes {
 	struct source_module *m;
 	struct elf_source src;
 	struct cfi_section hdr;
-	uint64_t table_vaddr, frame_vaddr; /* of the table; of .eh_frame */
 	struct entry *table;
 	uint32_t n;
 };
@@ -66,7 +65,7 @@ static int load_table(struct fdes *t)
 		return -ENOENT;
 	c = dwarf_cursor(head, len, t->hdr.vaddr);
 	dwarf_take(&c, enc, sizeof(enc));
-	t->frame_vaddr = dwarf_pointer(&c, enc[1], t->hdr.vaddr);
+	(void)dwarf_pointer(&c, enc[1], t->hdr.vaddr); /* where .eh_frame is */
 	count = dwarf_pointer(&c, enc[2], t->hdr.vaddr);
 	if (c.bad || enc[0] != 1 || enc[3] != ENC_TABLE || !count || count > MAX_TABLE / sizeof(*t->table))
 		return -ENOENT;

@@ -18,11 +18,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_CODES   (4u << 20)
-#define MAX_PICKS   (256u << 20)
-#define MAX_NAME    16384
-#define MAX_ENTRIES 65536u
-#define V8_SHIFT    0x40 /* V8 counts its line records' addresses from an ELF header it imagines */
+#define MAX_CODES (4u << 20)
+#define MAX_PICKS (256u << 20)
+#define MAX_NAME  16384
+#define V8_SHIFT  0x40 /* V8 counts its line records' addresses from an ELF header it imagines */
 
 struct code { /* one LOAD */
 	uint64_t index, addr, size;
