@@ -12,8 +12,9 @@
  * Paths are followed breadth first, each instruction once, at most CODE_STEPS
  * of them. A path that falls through a call that never returns ends up in
  * another function; it is told by the ABI's stack alignment (a multiple of 16
- * at every call, 8 more at every return) and dropped. Two paths that contradict
- * each other make no row. What the caller must still check: that the return
+ * at every call, 8 more at every return) and dropped, unless there is no other:
+ * compilers do not align for a callee that they know not to need it. Two paths
+ * that contradict each other make no row. What the caller must still check: that the return
  * address found follows a call (code_follows_call()).
  *
  * One code_<arch>.c per architecture. Bytes come from the module's file, are
@@ -30,13 +31,14 @@
 enum code_verdict {
 	CODE_UNKNOWN,  /* nothing can be said */
 	CODE_ROW,      /* a row was made */
+	CODE_DOUBTFUL, /* a row was made; if its return address follows no call, as CODE_NORETURN */
 	CODE_NORETURN, /* no way leads to a return: something that never returns */
 	CODE_EXITS,    /* leads straight to an exit system call: the outermost frame of a thread */
 };
 
 /*
  * What the code at ELF virtual address @vaddr of @m does. @exact: interrupted
- * there; else @vaddr is a return address. @row is set for CODE_ROW only: all
+ * there; else @vaddr is a return address. @row is set for CODE_ROW and CODE_DOUBTFUL only: all
  * rules relative to the CFA, start and end 0.
  */
 enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vaddr, bool exact,

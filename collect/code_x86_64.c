@@ -29,8 +29,10 @@ struct search {
 	uint64_t seen[1 << SEEN_BITS]; /* address + 1 */
 	bool cut;                      /* some way could not be followed to its end */
 	bool found, contradicted;
-	bool weak;    /* found at a jump that is taken for a tail call */
-	bool started; /* the first instructions led on, without a branch */
+	bool doubtful; /* found, but by its alignment it is of another function */
+	bool doubts;   /* so were several, that contradict each other */
+	bool weak;     /* found at a jump that is taken for a tail call */
+	bool started;  /* the first instructions led on, without a branch */
 	enum code_verdict straight;
 	struct path end; /* at the return */
 	uint64_t window_at;
@@ -108,6 +110,7 @@ static bool aligned_call(struct path *p)
 static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 {
 	struct value sp = p->reg[PATH_RSP], ra = path_load(p, sp);
+	bool doubtful = false;
 	unsigned i;
 
 	/* The return address may have been moved, to drop arguments; one made by the path itself is no
@@ -118,10 +121,13 @@ static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 	}
 	if (p->align_base == sp.base && (sp.off - p->align_off) % 16 != 8 &&
 	    (sp.off - p->align_off) % 16 != -8)
-		return; /* of another function, behind a call that never returns */
-	if (!s->found || (s->weak && !weak)) {
+		doubtful = true; /* of another function, behind a call that never returns? */
+	if (s->found && !s->doubtful && doubtful)
+		return;
+	if (!s->found || (s->weak && !weak) || (s->doubtful && !doubtful)) {
 		s->found = true;
 		s->weak = weak;
+		s->doubtful = doubtful;
 		s->end = *p;
 		return;
 	}
@@ -134,7 +140,11 @@ static void arrive_at_return(struct search *s, const struct path *p, bool weak)
 		return;
 	}
 	/* By the frame pointer or by the stack pointer: both may be right. */
-	if (s->end.reg[PATH_RSP].base == sp.base)
+	if (s->end.reg[PATH_RSP].base != sp.base)
+		return;
+	if (s->doubtful)
+		s->doubts = true;
+	else
 		s->contradicted = true;
 }
 
@@ -308,11 +318,13 @@ enum code_verdict code_row_at(struct modules *ms, struct module *m, uint64_t vad
 	search(&s);
 	if (s.contradicted)
 		return CODE_UNKNOWN;
-	if (s.found)
+	if (s.found && !s.doubtful)
 		return make_row(&s.end, row);
 	if (s.straight == CODE_EXITS)
 		return CODE_EXITS;
-	return s.cut ? CODE_UNKNOWN : CODE_NORETURN;
+	if (s.cut)
+		return CODE_UNKNOWN;
+	return s.doubtful && !s.doubts && make_row(&s.end, row) == CODE_ROW ? CODE_DOUBTFUL : CODE_NORETURN;
 }
 
 /* ---- calls ---- */

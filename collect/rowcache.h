@@ -21,6 +21,7 @@ enum row_kind {
 	ROW_END_ENTRY, /* outermost frame: the entry point */
 	ROW_END_RULE,  /* outermost frame: nothing but an exit system call follows, or Go's table says so */
 	ROW_CODE,      /* as ROW_CFI, but from the code itself: the return address must follow a call */
+	ROW_DOUBTFUL,  /* the same; if it does not, as ROW_NORETURN */
 	ROW_SWITCH,    /* goes on on another stack */
 	ROW_NORETURN,  /* no CFI, and code that never returns */
 	ROW_NONE,      /* no CFI covers the address */

@@ -95,6 +95,8 @@ static enum row_kind other_row(struct unwinder *u, struct module *m, uint64_t va
 	switch (code_row_at(u->ms, m, vaddr + !exact, exact, &u->full)) {
 	case CODE_ROW:
 		return ROW_CODE;
+	case CODE_DOUBTFUL:
+		return ROW_DOUBTFUL;
 	case CODE_NORETURN:
 		return ROW_NORETURN;
 	case CODE_EXITS:
@@ -109,9 +111,9 @@ static void fill_other(struct unwinder *u, struct module *m, uint64_t vaddr, boo
 {
 	enum row_kind kind = other_row(u, m, vaddr, exact);
 
-	if (kind == ROW_CFI || kind == ROW_CODE || kind == ROW_FULL) {
+	if (kind == ROW_CFI || kind == ROW_CODE || kind == ROW_DOUBTFUL || kind == ROW_FULL) {
 		row_pack(row, &u->full);
-		if (kind == ROW_CODE && row->kind == ROW_FULL)
+		if ((kind == ROW_CODE || kind == ROW_DOUBTFUL) && row->kind == ROW_FULL)
 			kind = ROW_NONE;
 		else if (row->kind == ROW_FULL)
 			kind = ROW_FULL;
@@ -288,6 +290,7 @@ static inline enum unwind_end step(struct walk *w, struct unwind_frame *frame)
 			return unwind_step_full(w, frame->map, frame->pc++);
 		return unwind_step_full(w, frame->map, frame->pc);
 	case ROW_CODE:
+	case ROW_DOUBTFUL:
 		return unwind_step_code(w, row);
 	case ROW_SWITCH:
 		w->switched = w->go_switch = true;

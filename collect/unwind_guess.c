@@ -62,7 +62,8 @@ enum unwind_end unwind_step_frame_pointer(struct walk *w, enum unwind_end reason
 
 	if (!(w->valid & bit(regs_arch.fp)))
 		return reason;
-	if (!fp && !w->exact)
+	/* Where frame pointers are the exception, a register of 0 is just a value. */
+	if (!fp && !w->exact && (w->guessed || regs_arch.lr >= 0))
 		return UNWIND_COMPLETE_RULE;
 	if (fp < w->regs[regs_arch.sp] || fp % 8)
 		return reason;
@@ -98,9 +99,12 @@ enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
 	if (!load(w, cfa + (uint64_t)((int64_t)r.base * 8), &ra))
 		return unreadable(w, cfa);
 	ra = regs_strip_pc(ra);
+	if (!ra && r.kind == ROW_DOUBTFUL)
+		return unwind_step_noreturn(w);
 	/* 0 ends a stack made by hand. */
 	if (ra && !is_return_address(w, ra))
-		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+		return r.kind == ROW_DOUBTFUL ? unwind_step_noreturn(w)
+					      : unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
 	return unwind_step_row(w, &r);
 }
 

@@ -8,7 +8,7 @@
 # Where the two differ the tool says so, and why. What it counts apart, because
 # libdw has no verdict there:
 #   - code without CFI (musl, -fno-asynchronous-unwind-tables, V8's builtins): libdw
-#     takes the frame pointer for a frame, ours is from the code; code.bats has its truth;
+#     takes the frame pointer for a frame, ours is from the code; rows from it are compared with CFI below;
 #   - behind an epilogue: libdw does not know that a popped register holds its value;
 #   - frames of the kernel's callchain, where Go's runtime changes stacks.
 

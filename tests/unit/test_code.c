@@ -34,6 +34,8 @@ __asm__(".text\n"
 	"mov -8(%rbp), %r12\n leave\n ret\n"
 	".balign 16\n"
 	"helper: ret\n"
+	"carefree: sub $16, %rsp\n call helper\n"
+	"carefree_return: add $16, %rsp\n ret\n"
 	".balign 16\n"
 	"starter: push %r13\n push %r12\n push %rbx\n push %rbp\n sub $8, %rsp\n call *%rbx\n"
 	"starter_return: mov %eax, %edi\n call helper\n"
@@ -54,7 +56,7 @@ __asm__(".text\n"
 
 extern const char plain[], plain_in_prologue[], plain_at[], plain_return[], plain_popped[], framed_at[],
 	starter_return[], thread_return[], forever[], torn[], tail[], table[], moved[], made[], trampoline[],
-	stub[], unknown[], helper[];
+	stub[], unknown[], helper[], carefree_return[];
 
 static struct {
 	struct profile profile;
@@ -151,6 +153,16 @@ static void falling_through_into_another_function_is_no_way_to_return(void **sta
 	(void)state;
 	assert_int_equal(ask(starter_return, false, &row), CODE_NORETURN);
 	assert_int_equal(ask(forever, true, &row), CODE_NORETURN);
+}
+
+static void a_stack_that_was_not_aligned_for_a_call_makes_a_doubtful_row(void **state)
+{
+	struct cfi_row row;
+
+	(void)state;
+	assert_int_equal(ask(carefree_return, false, &row), CODE_DOUBTFUL);
+	assert_int_equal(row.cfa_reg, RSP);
+	assert_int_equal(row.cfa_off, 24);
 }
 
 static void an_exit_system_call_ends_a_thread(void **state)
@@ -256,6 +268,7 @@ int main(void)
 		cmocka_unit_test(the_way_to_the_return_tells_the_row),
 		cmocka_unit_test(a_frame_pointer_survives_an_aligned_stack),
 		cmocka_unit_test(falling_through_into_another_function_is_no_way_to_return),
+		cmocka_unit_test(a_stack_that_was_not_aligned_for_a_call_makes_a_doubtful_row),
 		cmocka_unit_test(an_exit_system_call_ends_a_thread),
 		cmocka_unit_test(what_contradicts_itself_or_cannot_be_followed_makes_no_row),
 		cmocka_unit_test(jumps_in_the_place_of_a_return_are_returns),
