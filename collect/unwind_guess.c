@@ -12,8 +12,9 @@
  */
 #define VM_SPILLS    2048
 #define VM_FRAME_MIN 32
-/* How large the frame of start code may be. */
+/* How large a function that never returns may be: its frame, and its code up to where it is. */
 #define NORETURN_WORDS 64
+#define NORETURN_BYTES 4096
 
 /* A call through a null pointer: nothing of the callee has run, so the return address is where the call put
  * it. */
@@ -108,28 +109,55 @@ enum unwind_end unwind_step_code(struct walk *w, const struct row *row)
 	return unwind_step_row(w, &r);
 }
 
+/* The ELF address @ra has in @map, and where the call before it leads to. False: no call, or only the running
+ * program knows. */
+static bool direct_call(struct walk *w, const struct mapping *map, uint64_t ra, uint64_t *vaddr,
+			uint64_t *target)
+{
+	if (!unwind_follows_call(w, map, ra) || !module_by_id(w->u->ms, map->module->id) ||
+	    !profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, vaddr))
+		return false;
+	++*vaddr;
+	return code_follows_call(w->u->ms, map->module, *vaddr, target) && *target;
+}
+
 /*
- * Start code calls what never returns, and leaves its return address on the
- * stack all the same: the entry point's, or that of the code which ends a thread.
+ * A function that never returns does not tell where its return address is. Its
+ * caller is the one whose call leads to the nearest place before @pc: that is the
+ * function's begin. Else the outermost frame (start code calls what never returns,
+ * too), unless there is what looks like a frame between.
  */
 enum unwind_end unwind_step_noreturn(struct walk *w)
 {
-	uint64_t sp = w->regs[regs_arch.sp], ra;
+	uint64_t sp = w->regs[regs_arch.sp], pc = w->regs[regs_arch.pc], near = 0, found = 0, at = 0;
+	uint64_t ra, to, vaddr, target;
 	const struct mapping *map;
 	const struct row *row;
+	bool end = false, between = false;
 	unsigned i;
 
-	for (i = 0; i < NORETURN_WORDS && load(w, sp + 8 * i, &ra); i++) {
+	for (i = 0; i < NORETURN_WORDS && !end && load(w, sp + 8 * i, &ra); i++) {
 		ra = regs_strip_pc(ra);
 		map = ra ? maps_find(w->maps, ra - 1) : NULL;
-		row = map ? unwind_row(w, map, ra - 1, false) : NULL;
-		if (!row || (row->kind != ROW_END_ENTRY && row->kind != ROW_END_RULE) ||
-		    !unwind_follows_call(w, map, ra))
+		if (!map || !unwind_follows_call(w, map, ra))
 			continue;
-		w->valid = 0;
-		return arrive(w, ra, sp + 8 * (i + 1), false);
+		to = direct_call(w, map, ra, &vaddr, &target) ? ra + (target - vaddr) : 0;
+		row = unwind_row(w, map, ra - 1, false);
+		end = row->kind == ROW_END_ENTRY || row->kind == ROW_END_RULE;
+		if (to > near && to < pc && pc - to < NORETURN_BYTES) {
+			near = to;
+		} else if (near || !end || between) {
+			/* Start code calls main by a pointer, and then what ends the process. */
+			between |= row->kind != ROW_NORETURN && (to || row->kind != ROW_DOUBTFUL);
+			continue;
+		}
+		found = ra;
+		at = sp + 8 * (i + 1);
 	}
-	return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+	if (!found)
+		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
+	w->valid = 0;
+	return arrive(w, found, at, false);
 }
 
 /*
@@ -143,9 +171,7 @@ static bool interpreter_row(struct walk *w, uint64_t ra)
 	struct cfi_row *row = &w->u->full;
 	uint64_t target, vaddr;
 
-	if (!map || !unwind_follows_call(w, map, ra) || !module_by_id(w->u->ms, map->module->id) ||
-	    !profile_module_vaddr(map->module->info, ra - 1 - map->start + map->pgoff, &vaddr) ||
-	    !code_follows_call(w->u->ms, map->module, vaddr + 1, &target) || !target)
+	if (!map || !direct_call(w, map, ra, &vaddr, &target))
 		return false;
 	return !cfi_row_at(w->u->cfi, map->module, target, row) && target >= row->start &&
 	       target < row->end && !row->cfa_is_expr && row->cfa_reg == regs_arch.sp &&

@@ -85,6 +85,16 @@ built() {
 	compare "$W/musl_static" 4 thread
 }
 
+@test "musl: a loop that never returns keeps its callers" {
+	built musl_static musl-tools
+	musl-gcc -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables -static -o endless "$SRC/endless.c"
+	"$DDPROF_RUN" --quiet -o endless.pb.gz ./endless 2>/dev/null || true # it ends by SIGALRM
+	"$DDPROF" report --sort total endless.pb.gz | tee out
+	for f in unaligned endless begin main; do
+		awk -v f="$f" '$7 == f && $6 + 0 > 90 { ok = 1 } END { exit !ok }' out
+	done
+}
+
 @test "Rust, cargo's release profile" {
 	built rust rustc
 	compare "$W/rust" 4
