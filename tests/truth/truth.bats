@@ -59,7 +59,7 @@ comment() { # FILE KEY
 }
 
 @test "a kernel-heavy program adds up too, with or without permission to see the kernel" {
-	"$DDPROF_RUN" -q -o p.pb.gz "$T/cputime" cpu dd if=/dev/zero of=/dev/null bs=64k count=150000 2>/dev/null
+	"$DDPROF_RUN" -q -o p.pb.gz "$T/cputime" cpu dd if=/dev/zero of=/dev/null bs=64k count=800000 2>/dev/null
 	sum=$($PPROF p.pb.gz sum cpu-time)
 	echo "profile $sum kernel $(cat cpu)"
 	less "$(apart "$sum" "$(cat cpu)")" 1
