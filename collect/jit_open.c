@@ -19,7 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SECOND 1000000000u
+#define SECOND        1000000000u
+#define UNSEEN_MAX_NS (UINT64_C(10) * SECOND)
 
 static bool same_namespace(pid_t pid, const char *which)
 {
@@ -41,11 +42,15 @@ void jit_owner_read(struct jit_owner *o, pid_t pid)
 	struct stat st;
 	char path[32];
 
+	/* Gone before we could look, it is a short-lived one: a map from long before is not its own. */
 	*o = (struct jit_owner){.pid = pid, .inner_pid = pid, .uid = geteuid()};
+	if (now_real > UNSEEN_MAX_NS)
+		o->start_real_ns = now_real - UNSEEN_MAX_NS;
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st) || procfs_stat(pid, &ps) || ps.state == 'Z')
 		return;
 	o->known = true;
+	o->start_real_ns = 0;
 	o->uid = st.st_uid;
 	o->inner_pid = procfs_inner_pid(pid);
 	if (o->inner_pid <= 0)
