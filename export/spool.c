@@ -199,10 +199,10 @@ static int list(struct spool *s, struct listing *l)
 		err = add_item(l, &it);
 	}
 	closedir(d);
-	if (!err)
-		qsort(l->items, l->n, sizeof(*l->items), compare);
-	else
+	if (err)
 		free(l->items);
+	else if (l->n)
+		qsort(l->items, l->n, sizeof(*l->items), compare);
 	return err;
 }
 
