@@ -57,7 +57,7 @@ static int teardown(void **state)
 
 static int add_at(uint64_t time_ns, const char *mark, const char *target)
 {
-	char event[200];
+	char event[1024];
 	struct upload_request req = {(uint8_t *)event, 0, (const uint8_t *)mark, strlen(mark)};
 
 	req.event_len =
