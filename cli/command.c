@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* command.c - the commands, in the order in which help lists them. */
 #include "cli/command.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  * table twice.
  */
 #include "cli/options.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "export/upload.h"
 
 #include <errno.h>

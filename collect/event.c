@@ -6,6 +6,8 @@
  */
 #include "collect/event_private.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -215,45 +217,31 @@ int event_search(const char *pattern, bool all, int (*each)(const struct event_i
 struct suggestion {
 	const char *word;
 	size_t len;
-	char names[3][64];
+	char names[3][NEAREST_WORD_MAX + 1];
 	size_t distance[3];
 };
 
-/* Edits between two words, ignoring case, '-', '_' and '.'; capped, since only near ones matter. */
-static size_t distance(const char *a, size_t a_len, const char *b)
+/* Nobody remembers which of '-', '_' and '.' stands between the parts of a name, nor what is in capitals. */
+static void plain(const char *word, char out[NEAREST_WORD_MAX + 1])
 {
-	size_t row[49], i, j, b_len = strlen(b), diag, up;
+	size_t i;
 
-	if (a_len > 48 || b_len > 48)
-		return SIZE_MAX;
-	for (j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (i = 1; i <= a_len; i++) {
-		diag = row[0];
-		row[0] = i;
-		for (j = 1; j <= b_len; j++) {
-			char x = (char)tolower((unsigned char)a[i - 1]),
-			     y = (char)tolower((unsigned char)b[j - 1]);
-			size_t cost = diag + (x != y && !(strchr("-_.", x) && strchr("-_.", y)));
-
-			up = row[j];
-			if (up + 1 < cost)
-				cost = up + 1;
-			if (row[j - 1] + 1 < cost)
-				cost = row[j - 1] + 1;
-			diag = up;
-			row[j] = cost;
-		}
-	}
-	return row[b_len];
+	for (i = 0; i < NEAREST_WORD_MAX && word[i]; i++)
+		out[i] = word[i] == '_' || word[i] == '.' ? '-' : (char)tolower((unsigned char)word[i]);
+	out[i] = '\0';
 }
 
 static int suggest_one(const struct event_info *info, void *arg)
 {
 	struct suggestion *s = arg;
-	size_t d = distance(s->word, s->len, info->name), i, j;
+	char name[NEAREST_WORD_MAX + 1];
+	size_t len = strlen(info->name), d, i, j;
 
-	if (d > s->len / 3 + 1 || strlen(info->name) >= sizeof(s->names[0]))
+	if (len > NEAREST_WORD_MAX)
+		return 0;
+	plain(info->name, name);
+	d = nearest_distance(s->word, s->len, name);
+	if (!nearest_plausible(d, s->len))
 		return 0;
 	for (i = 0; i < 3; i++) {
 		if (!strcmp(s->names[i], info->name))
@@ -274,10 +262,15 @@ static int suggest_one(const struct event_info *info, void *arg)
 
 void event_suggest(const char *word, char *out, size_t len)
 {
-	struct suggestion s = {.word = word, .len = strlen(word), .distance = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
+	char typed[NEAREST_WORD_MAX + 1];
+	struct suggestion s = {
+		.word = typed, .len = strlen(word), .distance = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
 	size_t i, at = 0;
 
 	out[0] = '\0';
+	if (s.len > NEAREST_WORD_MAX)
+		return;
+	plain(word, typed);
 	event_search("", false, suggest_one, &s);
 	for (i = 0; i < 3 && s.names[i][0] && at < len; i++)
 		at += (size_t)snprintf(out + at, len - at, "%s%s", i ? ", " : "", s.names[i]);

@@ -2,7 +2,7 @@
 /* test_options.c - the command line: what is taken, where parsing ends, what is refused and how. */
 #include "cli/completion.h"
 #include "cli/help.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/options.h"
 
 #include <errno.h>
