@@ -170,6 +170,18 @@ int event_word(struct event *ev, const char *text, const struct event_why *why)
 	return text[len] ? event_modifiers(ev, text + len + 1, why) : 0;
 }
 
+bool event_is_name(const char *s, size_t len, const char *others)
+{
+	size_t i;
+
+	if (!len || len > 100 || *s == '.')
+		return false;
+	for (i = 0; i < len; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr(others, s[i]))
+			return false;
+	return true;
+}
+
 bool event_is_word(const char *name)
 {
 	size_t i;

@@ -31,6 +31,10 @@ int event_tracepoint(struct event *ev, const char *text,
 /* The modifiers u, k, h and p (precise, up to three) after an event of the kernel's. 0 or -EINVAL. */
 int event_modifiers(struct event *ev, const char *mods, const struct event_why *why);
 
+/* @len bytes at @s of letters, digits and @others only, not beginning with '.': fit to be a part of a path.
+ */
+bool event_is_name(const char *s, size_t len, const char *others);
+
 /* Is @name, in any case, one that event_word() takes? */
 bool event_is_word(const char *name);
 

@@ -20,17 +20,9 @@
 #define PMU_DIR  "/sys/bus/event_source/devices"
 #define FILE_MAX 4096
 
-/* A plain name: it becomes a part of a path. */
 static bool is_name(const char *s, size_t len)
 {
-	size_t i;
-
-	if (!len || len > 128 || s[0] == '.')
-		return false;
-	for (i = 0; i < len; i++)
-		if (!isalnum((unsigned char)s[i]) && !strchr("_-.", s[i]))
-			return false;
-	return true;
+	return event_is_name(s, len, "_-.");
 }
 
 /* The first line of PMU_DIR/@pmu/@dir@name into @out. 0 or -errno. */

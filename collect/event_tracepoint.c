@@ -7,7 +7,6 @@
 
 #include "base/io.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +19,7 @@ static const char *const roots[] = {"/sys/kernel/tracing/events", "/sys/kernel/d
 
 static bool is_name(const char *s, size_t len)
 {
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (!isalnum((unsigned char)s[i]) && !strchr("_-", s[i]))
-			return false;
-	return len && len < 100;
+	return event_is_name(s, len, "_-");
 }
 
 /* The id of @group:@name, or -EACCES, -ENOENT (no such one), -ENODEV (no tracefs). */

@@ -8,6 +8,8 @@
  * something behind; the next window, or sink_sweep(), removes it.
  */
 #include "export/sink_private.h"
+
+#include "base/why.h"
 #include "base/io.h"
 
 #include <errno.h>
@@ -175,11 +177,11 @@ static int write_stdout(struct sink *s, const uint8_t *data, size_t len, char *w
 	int err;
 
 	if (s->created)
-		return sink_fail(-EINVAL, why, why_len,
-				 "standard output has a profile already, and can take but one");
+		return why_fail(-EINVAL, why, why_len,
+				"standard output has a profile already, and can take but one");
 	s->created = true; /* even half of one */
 	err = io_write_all(STDOUT_FILENO, data, len);
-	return err ? sink_fail(err, why, why_len, "cannot write to standard output: %s", strerror(-err)) : 0;
+	return err ? why_fail(err, why, why_len, "cannot write to standard output: %s", strerror(-err)) : 0;
 }
 
 int sink_write(struct sink *s, uint64_t seq, const uint8_t *data, size_t len, char *why, size_t why_len)
@@ -194,7 +196,7 @@ int sink_write(struct sink *s, uint64_t seq, const uint8_t *data, size_t len, ch
 		return write_stdout(s, data, len, why, why_len);
 	err = s->numbered ? set_path(s, seq, 1) : 0;
 	if (err)
-		return sink_fail(err, why, why_len, "the name '%s' is too long", s->path);
+		return why_fail(err, why, why_len, "the name '%s' is too long", s->path);
 	/* a default name that somebody took since sink_open() is given up for another */
 	for (tries = 0; tries < ALTERNATIVES; tries++) {
 		replace = !s->exclusive || (s->created && !s->numbered);
@@ -203,7 +205,7 @@ int sink_write(struct sink *s, uint64_t seq, const uint8_t *data, size_t len, ch
 			break;
 	}
 	if (err)
-		return sink_fail(err, why, why_len, "cannot write '%s': %s", s->path, strerror(-err));
+		return why_fail(err, why, why_len, "cannot write '%s': %s", s->path, strerror(-err));
 	s->created = true;
 	if (s->numbered)
 		prune(s, seq);

@@ -7,9 +7,11 @@
  */
 #include "export/sink_private.h"
 
+#include "base/why.h"
+#include "export/state_dir.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +21,6 @@
 
 #define PROGRAM_MAX 64
 #define TEMP_LEAF   200 /* of the final name in the temporary one, so that both fit NAME_MAX */
-
-int sink_fail(int err, char *why, size_t why_len, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (why_len)
-		vsnprintf(why, why_len, fmt, ap);
-	va_end(ap);
-	return err;
-}
 
 const char *sink_leaf(const char *path)
 {
@@ -121,49 +112,19 @@ static void set_temp(struct sink *s)
 	snprintf(s->temp, sizeof(s->temp), ".%.*s.%d.tmp", TEMP_LEAF, sink_leaf(s->base), (int)getpid());
 }
 
-/* mkdir -p, private. */
-static int make_dirs(char *path)
-{
-	char *slash;
-
-	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST && errno != EROFS && errno != EACCES) {
-			*slash = '/';
-			return -errno;
-		}
-		*slash = '/';
-	}
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
-}
-
-static int state_dir(char out[PATH_MAX])
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	int n;
-
-	if (state && *state == '/')
-		n = snprintf(out, PATH_MAX, "%s/ddprof", state);
-	else if (home && *home == '/')
-		n = snprintf(out, PATH_MAX, "%s/.local/state/ddprof", home);
-	else
-		return -ENOENT;
-	return n >= PATH_MAX ? -ENAMETOOLONG : make_dirs(out);
-}
-
 /* ---- the kinds of output ---- */
 
 static int open_stdout(struct sink *s, bool numbered, char *why, size_t why_len)
 {
 	s->kind = SINK_STDOUT;
 	if (numbered)
-		return sink_fail(-EINVAL, why, why_len,
-				 "standard output can take one profile, not numbered files");
+		return why_fail(-EINVAL, why, why_len,
+				"standard output can take one profile, not numbered files");
 	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
-		return sink_fail(-EBADF, why, why_len, "standard output is closed");
+		return why_fail(-EBADF, why, why_len, "standard output is closed");
 	if (isatty(STDOUT_FILENO))
-		return sink_fail(-EINVAL, why, why_len,
-				 "standard output is a terminal, a profile is not text");
+		return why_fail(-EINVAL, why, why_len,
+				"standard output is a terminal, a profile is not text");
 	return 0;
 }
 
@@ -178,17 +139,17 @@ static int open_default(struct sink *s, const char *dir, const struct sink_name 
 	default_stem(name, stem, sizeof(stem));
 	err = open_dir(s, dir, absolute);
 	if (err)
-		return sink_fail(err, why, why_len, "cannot use directory '%s': %s", dir, strerror(-err));
+		return why_fail(err, why, why_len, "cannot use directory '%s': %s", dir, strerror(-err));
 	n = snprintf(s->base, sizeof(s->base), "%s/%s", absolute, stem);
 	if (n >= (int)sizeof(s->base))
-		return sink_fail(-ENAMETOOLONG, why, why_len, "the path of '%s' is too long", dir);
+		return why_fail(-ENAMETOOLONG, why, why_len, "the path of '%s' is too long", dir);
 	set_temp(s);
 	err = probe(s);
 	if (!err)
 		err = sink_choose_free(s, 0);
 	if (err)
-		return sink_fail(err, why, why_len, "cannot write in directory '%s': %s",
-				 *absolute ? absolute : "/", strerror(-err));
+		return why_fail(err, why, why_len, "cannot write in directory '%s': %s",
+				*absolute ? absolute : "/", strerror(-err));
 	return 0;
 }
 
@@ -200,16 +161,16 @@ static int check_existing(const struct sink *s, const char *output, char *why, s
 	if (fstatat(s->dirfd, sink_leaf(s->path), &st, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		return sink_fail(-EISDIR, why, why_len, "cannot write '%s': a directory has this name",
-				 s->path);
+		return why_fail(-EISDIR, why, why_len, "cannot write '%s': a directory has this name",
+				s->path);
 	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-		return sink_fail(-EINVAL, why, why_len,
-				 "cannot write '%s': not a regular file; use '-o -' for standard output",
-				 output);
+		return why_fail(-EINVAL, why, why_len,
+				"cannot write '%s': not a regular file; use '-o -' for standard output",
+				output);
 	if (!fstat(s->dirfd, &dir) && (dir.st_mode & S_ISVTX) && geteuid() && st.st_uid != geteuid() &&
 	    dir.st_uid != geteuid())
-		return sink_fail(-EPERM, why, why_len, "cannot replace '%s': it belongs to somebody else",
-				 output);
+		return why_fail(-EPERM, why, why_len, "cannot replace '%s': it belongs to somebody else",
+				output);
 	return 0;
 }
 
@@ -221,20 +182,20 @@ static int open_file(struct sink *s, const char *output, char *why, size_t why_l
 
 	n = snprintf(dir, sizeof(dir), "%.*s", (int)(base - output), output);
 	if (n >= (int)sizeof(dir) || strlen(base) > NAME_MAX)
-		return sink_fail(-ENAMETOOLONG, why, why_len, "cannot write '%s': the name is too long",
-				 output);
+		return why_fail(-ENAMETOOLONG, why, why_len, "cannot write '%s': the name is too long",
+				output);
 	err = open_dir(s, n ? dir : ".", absolute);
 	if (err)
-		return sink_fail(err, why, why_len, "cannot write '%s': directory '%s': %s", output,
-				 n ? dir : ".", strerror(-err));
+		return why_fail(err, why, why_len, "cannot write '%s': directory '%s': %s", output,
+				n ? dir : ".", strerror(-err));
 	if (snprintf(s->path, sizeof(s->path), "%s/%s", absolute, base) >= (int)sizeof(s->path))
-		return sink_fail(-ENAMETOOLONG, why, why_len, "cannot write '%s': the name is too long",
-				 output);
+		return why_fail(-ENAMETOOLONG, why, why_len, "cannot write '%s': the name is too long",
+				output);
 	snprintf(s->base, sizeof(s->base), "%.*s", (int)stem_length(s->path), s->path);
 	set_temp(s);
 	err = probe(s);
 	if (err)
-		return sink_fail(err, why, why_len, "cannot write '%s': %s", output, strerror(-err));
+		return why_fail(err, why, why_len, "cannot write '%s': %s", output, strerror(-err));
 	return check_existing(s, output, why, why_len);
 }
 
@@ -249,7 +210,9 @@ static int open_somewhere(struct sink *s, const struct sink_name *name, bool *mo
 	if (!err)
 		return 0;
 	sink_close(s);
-	fallback = state_dir(dir);
+	fallback = state_dir(dir, "");
+	if (!fallback)
+		fallback = state_dir_make(dir);
 	if (!fallback)
 		fallback = open_default(s, dir, name, second, sizeof(second));
 	if (!fallback) {
@@ -277,7 +240,7 @@ int sink_open(struct sink *s, const char *output, const struct sink_name *name, 
 	if (!output)
 		err = open_somewhere(s, name, moved ? moved : &(bool){false}, why, why_len);
 	else if (!*output)
-		err = sink_fail(-EINVAL, why, why_len, "the name of the output is empty");
+		err = why_fail(-EINVAL, why, why_len, "the name of the output is empty");
 	else if (!strcmp(output, "-") || !strcmp(output, "/dev/stdout"))
 		err = open_stdout(s, numbered, why, why_len);
 	else if (output[strlen(output) - 1] == '/' || (!stat(output, &st) && S_ISDIR(st.st_mode)))

@@ -7,9 +7,6 @@
 
 #define SINK_SUFFIX ".pb.gz"
 
-/* Writes the reason to @why and returns @err. */
-int sink_fail(int err, char *why, size_t why_len, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
 const char *sink_leaf(const char *path); /* after the last slash */
 
 /*

@@ -4,12 +4,13 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/why.h"
+#include "export/state_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,35 +35,7 @@ struct listing {
 	uint64_t bytes;
 };
 
-static int fail(int err, char *why, size_t len, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-static int fail(int err, char *why, size_t len, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (len)
-		vsnprintf(why, len, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
 /* ---- the directory itself ---- */
-
-/* mkdir -p; what is there already stays as it is. */
-static int make_dirs(const char *dir)
-{
-	char path[PATH_MAX], *at;
-
-	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	for (at = path + 1; (at = strchr(at, '/')); at++) {
-		*at = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			return -errno;
-		*at = '/';
-	}
-	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
-}
 
 int spool_open(struct spool *s, const char *dir, const struct spool_limits *limits, char *why, size_t why_len)
 {
@@ -79,18 +52,18 @@ int spool_open(struct spool *s, const char *dir, const struct spool_limits *limi
 	if (!s->limits.age_s)
 		s->limits.age_s = SPOOL_MAX_AGE_S;
 	if (snprintf(s->path, sizeof(s->path), "%s", dir) >= (int)sizeof(s->path))
-		return fail(-ENAMETOOLONG, why, why_len, "spool: the directory's name is too long");
-	err = make_dirs(dir);
+		return why_fail(-ENAMETOOLONG, why, why_len, "spool: the directory's name is too long");
+	err = state_dir_make(dir);
 	if (err)
-		return fail(err, why, why_len, "spool: cannot create '%s': %s", dir, strerror(-err));
+		return why_fail(err, why, why_len, "spool: cannot create '%s': %s", dir, strerror(-err));
 	s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0)
-		return fail(-errno, why, why_len, "spool: cannot open '%s': %s", dir, strerror(errno));
+		return why_fail(-errno, why, why_len, "spool: cannot open '%s': %s", dir, strerror(errno));
 	if (fstat(s->dirfd, &st) || st.st_uid != geteuid() || (st.st_mode & 022)) {
 		spool_close(s);
-		return fail(-EPERM, why, why_len,
-			    "spool: '%s' could be written by others\n  fix: chmod 700 '%s', as its owner",
-			    dir, dir);
+		return why_fail(-EPERM, why, why_len,
+				"spool: '%s' could be written by others\n  fix: chmod 700 '%s', as its owner",
+				dir, dir);
 	}
 	return 0;
 }
@@ -104,18 +77,12 @@ void spool_close(struct spool *s)
 
 int spool_default(char out[PATH_MAX])
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	int n;
+	const char *state = getenv("XDG_STATE_HOME");
 
-	if (!geteuid() && (!state || state[0] != '/'))
-		n = snprintf(out, PATH_MAX, "/var/spool/ddprof");
-	else if (state && state[0] == '/')
-		n = snprintf(out, PATH_MAX, "%s/ddprof/spool", state);
-	else if (home && home[0] == '/')
-		n = snprintf(out, PATH_MAX, "%s/.local/state/ddprof/spool", home);
-	else
-		return -ENOENT;
-	return n < PATH_MAX ? 0 : -ENOENT;
+	/* Cron and services run as root often have no home. */
+	if (!geteuid() && (!state || *state != '/'))
+		return strcpy(out, "/var/spool/ddprof"), 0;
+	return state_dir(out, "/spool");
 }
 
 /* ---- what is in it ---- */
@@ -307,11 +274,11 @@ int spool_add(struct spool *s, const struct upload_request *req, const char *tar
 	int err;
 
 	if (size > s->limits.bytes)
-		return fail(-E2BIG, why, why_len,
-			    "spool: a profile of %" PRIu64 " bytes is larger than its limit", size);
+		return why_fail(-E2BIG, why, why_len,
+				"spool: a profile of %" PRIu64 " bytes is larger than its limit", size);
 	err = list(s, &l);
 	if (err)
-		return fail(err, why, why_len, "spool: cannot read '%s': %s", s->path, strerror(-err));
+		return why_fail(err, why, why_len, "spool: cannot read '%s': %s", s->path, strerror(-err));
 	dropped = make_room(s, &l, size);
 	snprintf(name, sizeof(name), "%0*" PRIu64 "-%d" SPOOL_SUFFIX, STAMP, time_ns, (int)getpid());
 	err = spool_entry_write(s->dirfd, name, req, target, identity, time_ns, duplicate);
@@ -325,7 +292,8 @@ int spool_add(struct spool *s, const struct upload_request *req, const char *tar
 	if (dropped)
 		log_debug("spool: the %" PRIu64 " oldest profiles in '%s' had to go", dropped, s->path);
 	if (err)
-		return fail(err, why, why_len, "spool: cannot write to '%s': %s", s->path, strerror(-err));
+		return why_fail(err, why, why_len, "spool: cannot write to '%s': %s", s->path,
+				strerror(-err));
 	return 0;
 }
 

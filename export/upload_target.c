@@ -2,9 +2,10 @@
 /* upload_target.c - see upload_target.h. */
 #include "export/upload_target.h"
 
+#include "base/why.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +14,6 @@
 
 #define AGENT_PATH  "/profiling/v1/input"
 #define INTAKE_PATH "/api/v2/profile"
-
-__attribute__((format(printf, 3, 4))) static int wrong(char *why, size_t len, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, len, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 static bool host_char(char c)
 {
@@ -77,9 +68,10 @@ static size_t parse_authority(const char *s, char *host)
 static int set_socket(struct upload_target *t, const char *path, char *why, size_t why_len)
 {
 	if (*path != '/' || !path[1])
-		return wrong(why, why_len, "'%.200s' is not the absolute path of a socket", path);
+		return why_fail(-EINVAL, why, why_len, "'%.200s' is not the absolute path of a socket", path);
 	if (strlen(path) > UPLOAD_SOCKET_MAX)
-		return wrong(why, why_len, "the socket's path is longer than %d bytes", UPLOAD_SOCKET_MAX);
+		return why_fail(-EINVAL, why, why_len, "the socket's path is longer than %d bytes",
+				UPLOAD_SOCKET_MAX);
 	memcpy(t->socket, path, strlen(path) + 1);
 	memcpy(t->base, "http://localhost", sizeof("http://localhost"));
 	t->loopback = true;
@@ -96,7 +88,8 @@ int upload_target_url(struct upload_target *t, const char *url, char *why, size_
 
 	for (i = 0; url[i]; i++)
 		if ((unsigned char)url[i] <= ' ' || url[i] == 0x7f || url[i] == '@' || i == UPLOAD_URL_MAX)
-			return wrong(why, why_len, "it is too long or has characters that no URL has");
+			return why_fail(-EINVAL, why, why_len,
+					"it is too long or has characters that no URL has");
 	if (*url == '/' || !strncasecmp(url, "unix://", 7)) {
 		err = set_socket(&new, *url == '/' ? url : url + 7, why, why_len);
 		if (!err)
@@ -109,16 +102,16 @@ int upload_target_url(struct upload_target *t, const char *url, char *why, size_
 		scheme = "https";
 		rest = url + 8;
 	} else if (strstr(url, "://")) {
-		return wrong(why, why_len, "its scheme is none of http://, https:// and unix://");
+		return why_fail(-EINVAL, why, why_len, "its scheme is none of http://, https:// and unix://");
 	}
 	n = parse_authority(rest, host);
 	if (!n)
-		return wrong(why, why_len, "it names no host, or no port of 1 to 65535");
+		return why_fail(-EINVAL, why, why_len, "it names no host, or no port of 1 to 65535");
 	if (strpbrk(rest + n, "?#"))
-		return wrong(why, why_len, "it has a query");
+		return why_fail(-EINVAL, why, why_len, "it has a query");
 	len = (size_t)snprintf(new.base, sizeof(new.base), "%s://%s", scheme, rest);
 	if (len >= sizeof(new.base))
-		return wrong(why, why_len, "it is longer than %d bytes", UPLOAD_URL_MAX);
+		return why_fail(-EINVAL, why, why_len, "it is longer than %d bytes", UPLOAD_URL_MAX);
 	if (new.base[len - 1] == '/')
 		new.base[len - 1] = '\0';
 	new.loopback = is_loopback(host);
@@ -138,7 +131,7 @@ int upload_target_host(struct upload_target *t, const char *host, uint32_t port,
 	n = snprintf(url, sizeof(url), strchr(host, ':') && *host != '[' ? "http://[%s]:%u" : "http://%s:%u",
 		     host, port);
 	if (n < 0 || (size_t)n >= sizeof(url) || strchr(host, '/'))
-		return wrong(why, why_len, "'%.100s' is not the name of a host", host);
+		return why_fail(-EINVAL, why, why_len, "'%.100s' is not the name of a host", host);
 	return upload_target_url(t, url, why, why_len);
 }
 
@@ -166,7 +159,7 @@ int upload_target_agentless(struct upload_target *t, const char *site, const cha
 		site = UPLOAD_DEFAULT_SITE;
 	for (i = 0; site[i]; i++)
 		if (!host_char(site[i]) || i == 200)
-			return wrong(why, why_len, "'%.200s' is not the name of a site", site);
+			return why_fail(-EINVAL, why, why_len, "'%.200s' is not the name of a site", site);
 	if (!url) {
 		snprintf(address, sizeof(address), "https://intake.profile.%s", site);
 		url = address;
@@ -175,7 +168,7 @@ int upload_target_agentless(struct upload_target *t, const char *site, const cha
 	if (err)
 		return err;
 	if (!new.loopback && strncmp(new.base, "https://", 8))
-		return wrong(why, why_len, "an API key goes to another machine only by https://");
+		return why_fail(-EINVAL, why, why_len, "an API key goes to another machine only by https://");
 	new.agentless = true;
 	*t = new;
 	return 0;
