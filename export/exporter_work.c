@@ -8,6 +8,7 @@
 #include "export/exporter_private.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "export/comments.h"
 #include "export/functions.h"
 #include "export/pprof.h"
@@ -229,21 +230,12 @@ static void settle_signals(bool uploads)
 {
 	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ,
 				      SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGUSR1, SIGUSR2};
-	struct sigaction sa = {.sa_handler = SIG_DFL};
-	sigset_t none;
-	size_t i;
-	int sig;
+	struct sigaction sa = {.sa_handler = on_hurry}; /* without SA_RESTART: pauses end */
 
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL);
-	sa.sa_handler = SIG_IGN;
-	for (i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		sigaction(ignored[i], &sa, NULL);
-	sa.sa_handler = on_hurry; /* without SA_RESTART: pauses end */
+	signals_reset(ignored, sizeof(ignored) / sizeof(*ignored));
 	if (uploads)
 		sigaction(SIGUSR1, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_unblock();
 }
 
 static void settle_descriptors(const struct export_job *job, int pipe_fd)

@@ -4,6 +4,7 @@
 #include "symbolize/sandbox.h"
 
 #include "base/io.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,19 +123,9 @@ static const int for_others[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGT
 
 static void settle_signals(void)
 {
-	struct sigaction sa = {.sa_handler = SIG_DFL};
-	sigset_t none;
-	unsigned i;
-	int sig;
-
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL);
 	/* A parent that went away is noticed by write(2) failing, and by its death's own signal. */
-	sa.sa_handler = SIG_IGN;
-	for (i = 0; i < sizeof(for_others) / sizeof(for_others[0]); i++)
-		sigaction(for_others[i], &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset(for_others, sizeof(for_others) / sizeof(for_others[0]));
+	signals_unblock();
 }
 
 /*
