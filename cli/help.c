@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* help.c - two columns: spelling, and text broken at LINE_MAX_COLUMNS. */
+/* help.c - two columns: spelling, and text broken where the terminal ends. */
 #include "cli/help.h"
 #include "cli/options.h"
 
@@ -8,15 +8,29 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define TEXT_COLUMN  30
-#define LINE_COLUMNS 100
+#define TEXT_COLUMN      30
+#define LINE_COLUMNS     80 /* no terminal, or its width is unknown */
+#define LINE_COLUMNS_MIN 60
+#define LINE_COLUMNS_MAX 100
+
+static size_t line_columns(void)
+{
+	struct winsize w;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || !w.ws_col)
+		return LINE_COLUMNS;
+	if (w.ws_col < LINE_COLUMNS_MIN)
+		return LINE_COLUMNS_MIN;
+	return w.ws_col > LINE_COLUMNS_MAX ? LINE_COLUMNS_MAX : w.ws_col;
+}
 
 /* @text, wrapped, continuing on a line that has @column columns already. */
 static void put_wrapped(struct buf *out, const char *text, size_t column)
 {
-	size_t len;
+	size_t len, columns = line_columns();
 
 	if (column + 1 > TEXT_COLUMN) {
 		(void)buf_put_str(out, "\n");
@@ -26,7 +40,7 @@ static void put_wrapped(struct buf *out, const char *text, size_t column)
 	for (column = TEXT_COLUMN; *text; text += len) {
 		text += strspn(text, " ");
 		len = strcspn(text, " ");
-		if (column > TEXT_COLUMN && column + 1 + len > LINE_COLUMNS) {
+		if (column > TEXT_COLUMN && column + 1 + len > columns) {
 			(void)buf_printf(out, "\n%*s", TEXT_COLUMN, "");
 			column = TEXT_COLUMN;
 		}
