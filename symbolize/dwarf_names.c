@@ -1,160 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dwarf_names.c - what functions are called; see dwarf_walk.h. Format: DWARF 5, 3.3 and 3.22. */
-#include "base/buf.h"
 #include "symbolize/dwarf_walk.h"
 
 #include <dwarf.h>
 #include <errno.h>
 #include <string.h>
 
-#define MAX_REFS   16  /* links from a DIE to the one that has its name */
-#define MAX_SPACES 32  /* namespaces and classes around a function */
-#define MAX_DEPTH  256 /* of those inside each other */
-#define MAX_NAME   4096
-
-static bool language_qualifies(uint16_t language)
-{
-	switch (language) {
-	case DW_LANG_C_plus_plus:
-	case DW_LANG_C_plus_plus_03:
-	case DW_LANG_C_plus_plus_11:
-	case DW_LANG_C_plus_plus_14:
-	case 0x2b: /* C++17, DWARF 6 */
-	case 0x2c: /* C++20, DWARF 6 */
-	case DW_LANG_ObjC_plus_plus:
-	case DW_LANG_Rust:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* ---- namespaces and classes, for functions without a linkage name ---- */
 
-static uint64_t walk_spaces(struct dwarf_walk *w, uint64_t off, uint32_t node, unsigned int depth);
+static uint64_t walk_spaces(struct dwarf_walk *w, uint64_t off, uint32_t around, unsigned int depth);
 
-static uint32_t add_node(struct dwarf_walk *w, uint64_t off, uint32_t outer)
-{
-	struct dwarf_spaces *s = &w->spaces;
-
-	if (!dwarf_walk_grow((void **)&s->nodes, s->n_nodes, &s->cap_nodes, sizeof(*s->nodes))) {
-		w->error = -ENOMEM;
-		return DWARF_OUTSIDE;
-	}
-	s->nodes[s->n_nodes] = (struct dwarf_space_node){off, outer};
-	return s->n_nodes++;
-}
-
-static void add_member(struct dwarf_walk *w, uint64_t off, uint32_t node)
-{
-	struct dwarf_spaces *s = &w->spaces;
-
-	if (!dwarf_walk_grow((void **)&s->members, s->n_members, &s->cap_members, sizeof(*s->members)))
-		w->error = -ENOMEM;
-	else
-		s->members[s->n_members++] = (struct dwarf_space_member){off, node};
-}
-
-static uint64_t visit_space(struct dwarf_walk *w, const struct dwarf_die *die, uint32_t node,
+static uint64_t visit_space(struct dwarf_walk *w, const struct dwarf_die *die, uint32_t around,
 			    unsigned int depth)
 {
-	struct dwarf_unit *u = w->spaces.unit;
+	struct dwarf_unit *u = w->spaces_unit;
 	uint64_t sibling, end = dwarf_die_end(die, &sibling);
 	bool space = die->ab->kind == DWARF_KIND_SPACE || die->ab->kind == DWARF_KIND_TYPE;
 
 	if (!end)
 		return u->end;
-	if (die->ab->kind == DWARF_KIND_FUNCTION && node != DWARF_OUTSIDE)
-		add_member(w, die->off, node);
+	if (die->ab->kind == DWARF_KIND_FUNCTION)
+		w->error = dwarf_spaces_add_member(&w->spaces, die->off, around);
 	if (!die->ab->children)
 		return end;
-	if (space)
-		return walk_spaces(w, end, add_node(w, die->off, node), depth);
+	if (space && !w->error) {
+		w->error = dwarf_spaces_add(&w->spaces, die->off, around, &around);
+		return walk_spaces(w, end, around, depth);
+	}
 	/* Local classes: in functions and their blocks. */
 	if (die->ab->kind == DWARF_KIND_FUNCTION || die->ab->kind == DWARF_KIND_BLOCK)
-		return walk_spaces(w, end, node, depth);
+		return walk_spaces(w, end, around, depth);
 	return sibling ? sibling : dwarf_skip_children(u, end);
 }
 
-static uint64_t walk_spaces(struct dwarf_walk *w, uint64_t off, uint32_t node, unsigned int depth)
+static uint64_t walk_spaces(struct dwarf_walk *w, uint64_t off, uint32_t around, unsigned int depth)
 {
-	struct dwarf_unit *u = w->spaces.unit;
+	struct dwarf_unit *u = w->spaces_unit;
 	struct dwarf_die die;
 	uint64_t next;
 
-	if (depth == MAX_DEPTH)
+	if (depth == DWARF_MAX_DEPTH)
 		return dwarf_skip_children(u, off);
 	while (!w->error && off < u->end) {
 		if (!dwarf_die_read(u, off, &die, &next))
 			return next;
-		off = visit_space(w, &die, node, depth + 1);
+		off = visit_space(w, &die, around, depth + 1);
 	}
 	return off;
 }
 
-static uint32_t find_space(struct dwarf_walk *w, const struct dwarf_die *decl)
+static void read_spaces(struct dwarf_walk *w, struct dwarf_unit *unit)
 {
-	struct dwarf_spaces *s = &w->spaces;
-	uint32_t lo = 0, hi, mid;
-
-	if (s->unit != decl->unit) {
-		s->unit = decl->unit;
-		s->n_nodes = s->n_members = 0;
-		if (decl->unit->children)
-			walk_spaces(w, decl->unit->first_child, DWARF_OUTSIDE, 0);
-	}
-	hi = s->n_members;
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		if (s->members[mid].off < decl->off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < s->n_members && s->members[lo].off == decl->off ? s->members[lo].node : DWARF_OUTSIDE;
+	if (w->spaces_unit == unit)
+		return;
+	w->spaces_unit = unit;
+	dwarf_spaces_clear(&w->spaces);
+	if (unit->children)
+		walk_spaces(w, unit->first_child, DWARF_NO_SPACE, 0);
 }
 
-static void put_space(const struct dwarf_walk *w, uint32_t node, struct buf *out)
+static const char *space_name(void *arg, uint64_t off)
 {
-	struct dwarf_unit *u = w->spaces.unit;
+	const struct dwarf_walk *w = arg;
+	struct dwarf_unit *u = w->spaces_unit;
 	struct dwarf_attr_iter it = {0};
 	const char *name = NULL;
 	struct dwarf_die die;
 	uint64_t next;
 
-	if (!dwarf_die_read(u, w->spaces.nodes[node].off, &die, &next))
-		return;
+	if (!dwarf_die_read(u, off, &die, &next))
+		return NULL;
 	while (!name && dwarf_attr_next(&die, &it))
 		if (it.name == DW_AT_name)
 			name = dwarf_value_string(u, &it.value);
-	if (!name)
-		name = die.ab->kind == DWARF_KIND_SPACE ? "(anonymous namespace)" : "(anonymous)";
-	buf_put_str(out, name);
-	buf_put_str(out, "::");
+	return name ? name : dwarf_anonymous(die.ab->kind == DWARF_KIND_SPACE);
 }
 
-/* "a::b::name" for a function with no linkage name; *@id is 0 when it is in no namespace or class. */
 static int qualified_name(struct dwarf_walk *w, const struct dwarf_die *decl, const char *name,
 			  struct names *names, uint32_t *id)
 {
-	uint32_t chain[MAX_SPACES], n = 0, node;
-	struct buf full;
-	int err = 0;
-
-	*id = 0;
-	for (node = find_space(w, decl); node != DWARF_OUTSIDE && n < MAX_SPACES;
-	     node = w->spaces.nodes[node].outer)
-		chain[n++] = node;
-	if (!n)
-		return w->error;
-	buf_init(&full, MAX_NAME);
-	while (n)
-		put_space(w, chain[--n], &full);
-	buf_put_str(&full, name);
-	if (!full.error)
-		err = strtab_put_len(&names->strings, (char *)full.data, full.len, id);
-	buf_release(&full);
-	return err;
+	read_spaces(w, decl->unit);
+	return w->error ? w->error : dwarf_spaces_name(&w->spaces, decl->off, name, space_name, w, names, id);
 }
 
 /* ---- functions ---- */
@@ -210,7 +136,7 @@ static void follow(const struct dwarf_die *die, struct naming *n)
 	int i;
 
 	*n = (struct naming){.decl = *die};
-	for (i = 0; i < MAX_REFS && read_naming(&n->decl, n, &next); i++)
+	for (i = 0; i < DWARF_MAX_REFS && read_naming(&n->decl, n, &next); i++)
 		n->decl = next;
 }
 
@@ -232,7 +158,7 @@ static int name_scope(struct dwarf_walk *w, struct dwarf_range_scope *s, struct 
 	} else if (n.name && *n.name) {
 		err = strtab_put(&names->strings, n.name, &f.system_name);
 		/* Offsets are those of this file, not of a supplementary one. */
-		if (!err && language_qualifies(w->unit->language) && n.decl.unit->file == w->unit->file)
+		if (!err && dwarf_language_qualifies(w->unit->language) && n.decl.unit->file == w->unit->file)
 			err = qualified_name(w, &n.decl, n.name, names, &f.function);
 		if (!f.function)
 			f.function = f.system_name;
@@ -258,5 +184,5 @@ bool dwarf_walk_wants_symbol(const struct dwarf_walk *w, uint32_t scope)
 {
 	while (w->scopes[scope].outer != DWARF_OUTSIDE)
 		scope = w->scopes[scope].outer;
-	return language_qualifies(w->unit->language) && !w->scopes[scope].linkage;
+	return dwarf_language_qualifies(w->unit->language) && !w->scopes[scope].linkage;
 }

@@ -2,17 +2,10 @@
 /* dwarf_tree.c - see dwarf_tree.h. Format: DWARF 5, sections 2 and 3 (and 4, where it differs). */
 #include "symbolize/dwarf_tree.h"
 
-#include "base/buf.h"
-
 #include <dwarf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_DEPTH  256 /* of DIEs inside each other; deeper ones are not looked at */
-#define MAX_REFS   16  /* links from a DIE to the one that has its name */
-#define MAX_SPACES 32  /* namespaces and classes around a function */
-#define MAX_NAME   4096
 
 /* What the walk knows about where it is. */
 struct position {
@@ -28,23 +21,6 @@ int dwarf_hit_compare(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static bool language_qualifies(Dwarf_Die *cu)
-{
-	switch (dwarf_srclang(cu)) {
-	case DW_LANG_C_plus_plus:
-	case DW_LANG_C_plus_plus_03:
-	case DW_LANG_C_plus_plus_11:
-	case DW_LANG_C_plus_plus_14:
-	case 0x2b: /* C++17, DWARF 6 */
-	case 0x2c: /* C++20, DWARF 6 */
-	case DW_LANG_ObjC_plus_plus:
-	case DW_LANG_Rust:
-		return true;
-	default:
-		return false;
-	}
-}
-
 void dwarf_tree_init(struct dwarf_tree *t, Dwarf_Die *cu, const struct profile_module *mod,
 		     struct dwarf_hit *hits, uint32_t n_hits)
 {
@@ -53,33 +29,14 @@ void dwarf_tree_init(struct dwarf_tree *t, Dwarf_Die *cu, const struct profile_m
 				 .mod = mod,
 				 .hits = hits,
 				 .n_hits = n_hits,
-				 .qualify = language_qualifies(cu)};
+				 .qualify = dwarf_language_qualifies((unsigned int)dwarf_srclang(cu))};
 }
 
 void dwarf_tree_release(struct dwarf_tree *t)
 {
 	free(t->scopes);
-	free(t->spaces);
-	free(t->members);
+	dwarf_spaces_release(&t->spaces);
 	*t = (struct dwarf_tree){0};
-}
-
-/* Room for one more element of @size bytes; sets t->error and returns false if there is none. */
-static bool reserve(struct dwarf_tree *t, void **array, uint32_t n, uint32_t *cap, size_t size)
-{
-	uint32_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return true;
-	p = want > *cap ? realloc(*array, want * size) : NULL;
-	if (!p) {
-		t->error = -ENOMEM;
-		return false;
-	}
-	*array = p;
-	*cap = want;
-	return true;
 }
 
 /* ---- code ---- */
@@ -100,8 +57,10 @@ static uint32_t first_hit(const struct dwarf_tree *t, uint64_t vaddr)
 
 static uint32_t add_scope(struct dwarf_tree *t, const Dwarf_Die *die, uint32_t outer)
 {
-	if (!reserve(t, (void **)&t->scopes, t->n_scopes, &t->cap_scopes, sizeof(*t->scopes)))
+	if (!dwarf_grow((void **)&t->scopes, t->n_scopes, &t->cap_scopes, sizeof(*t->scopes))) {
+		t->error = -ENOMEM;
 		return DWARF_NO_SCOPE;
+	}
 	t->scopes[t->n_scopes] = (struct dwarf_scope){.die = *die, .outer = outer};
 	return t->n_scopes++;
 }
@@ -138,28 +97,12 @@ static uint32_t take_hits(struct dwarf_tree *t, Dwarf_Die *die, uint32_t outer, 
 
 static void walk_children(struct dwarf_tree *t, Dwarf_Die *parent, struct position at);
 
-static uint32_t add_space(struct dwarf_tree *t, Dwarf_Die *die, uint32_t outer)
-{
-	if (!reserve(t, (void **)&t->spaces, t->n_spaces, &t->cap_spaces, sizeof(*t->spaces)))
-		return DWARF_NO_SCOPE;
-	t->spaces[t->n_spaces] = (struct dwarf_space){dwarf_dieoffset(die), outer};
-	return t->n_spaces++;
-}
-
-static void add_member(struct dwarf_tree *t, Dwarf_Die *die, uint32_t space)
-{
-	if (space == DWARF_NO_SCOPE ||
-	    !reserve(t, (void **)&t->members, t->n_members, &t->cap_members, sizeof(*t->members)))
-		return;
-	t->members[t->n_members++] = (struct dwarf_member){dwarf_dieoffset(die), space};
-}
-
 static void visit(struct dwarf_tree *t, Dwarf_Die *die, struct position at)
 {
 	switch (dwarf_tag(die)) {
 	case DW_TAG_subprogram:
 		if (t->qualify)
-			add_member(t, die, at.space);
+			t->error = dwarf_spaces_add_member(&t->spaces, dwarf_dieoffset(die), at.space);
 		/*
 		 * Also those without hits are entered: methods of local classes
 		 * and nested functions have their code elsewhere.
@@ -184,7 +127,7 @@ static void visit(struct dwarf_tree *t, Dwarf_Die *die, struct position at)
 		if (!dwarf_haschildren(die))
 			break;
 		if (t->qualify)
-			at.space = add_space(t, die, at.space);
+			t->error = dwarf_spaces_add(&t->spaces, dwarf_dieoffset(die), at.space, &at.space);
 		walk_children(t, die, at);
 		break;
 	case DW_TAG_lexical_block:
@@ -204,7 +147,7 @@ static void walk_children(struct dwarf_tree *t, Dwarf_Die *parent, struct positi
 	Dwarf_Off before;
 	Dwarf_Die die;
 
-	if (at.depth++ >= MAX_DEPTH || dwarf_child(parent, &die))
+	if (at.depth++ >= DWARF_MAX_DEPTH || dwarf_child(parent, &die))
 		return;
 	do {
 		visit(t, &die, at);
@@ -215,7 +158,7 @@ static void walk_children(struct dwarf_tree *t, Dwarf_Die *parent, struct positi
 
 int dwarf_tree_walk(struct dwarf_tree *t)
 {
-	struct position top = {DWARF_NO_SCOPE, DWARF_NO_SCOPE, 0};
+	struct position top = {DWARF_NO_SCOPE, DWARF_NO_SPACE, 0};
 
 	if (dwarf_haschildren(t->cu) > 0)
 		walk_children(t, t->cu, top);
@@ -239,7 +182,7 @@ static void find_declaration(Dwarf_Die *die, Dwarf_Die *decl)
 	int i;
 
 	*decl = *die;
-	for (i = 0; i < MAX_REFS; i++) {
+	for (i = 0; i < DWARF_MAX_REFS; i++) {
 		if (!dwarf_attr(decl, DW_AT_abstract_origin, &attr) &&
 		    !dwarf_attr(decl, DW_AT_specification, &attr))
 			return;
@@ -249,64 +192,29 @@ static void find_declaration(Dwarf_Die *die, Dwarf_Die *decl)
 	}
 }
 
-static uint32_t find_space(const struct dwarf_tree *t, Dwarf_Off off)
+static const char *space_name(void *arg, uint64_t off)
 {
-	uint32_t lo = 0, hi = t->n_members, mid;
-
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		if (t->members[mid].off < off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < t->n_members && t->members[lo].off == off ? t->members[lo].space : DWARF_NO_SCOPE;
-}
-
-static void put_space(const struct dwarf_tree *t, uint32_t space, struct buf *out)
-{
-	Dwarf *dbg = dwarf_cu_getdwarf(t->cu->cu);
+	const struct dwarf_tree *t = arg;
 	const char *name;
 	Dwarf_Die die;
 
-	if (!dwarf_offdie(dbg, t->spaces[space].off, &die))
-		return;
+	if (!dwarf_offdie(dwarf_cu_getdwarf(t->cu->cu), off, &die))
+		return NULL;
 	name = dwarf_diename(&die);
-	if (name)
-		buf_put_str(out, name);
-	else
-		buf_put_str(out,
-			    dwarf_tag(&die) == DW_TAG_namespace ? "(anonymous namespace)" : "(anonymous)");
-	buf_put_str(out, "::");
+	return name ? name : dwarf_anonymous(dwarf_tag(&die) == DW_TAG_namespace);
 }
 
-/* "a::b::name" for a function with no linkage name; *@id is 0 when it is in no namespace or class. */
 static int qualified_name(struct dwarf_tree *t, Dwarf_Die *die, const char *name, struct names *names,
 			  uint32_t *id)
 {
-	uint32_t chain[MAX_SPACES], n = 0, space;
-	struct buf full;
 	Dwarf_Die decl;
-	int err = 0;
 
 	*id = 0;
 	find_declaration(die, &decl);
 	/* Offsets are those of this file, not of a supplementary one. */
 	if (!decl.cu || dwarf_cu_getdwarf(decl.cu) != dwarf_cu_getdwarf(t->cu->cu))
 		return 0;
-	for (space = find_space(t, dwarf_dieoffset(&decl)); space != DWARF_NO_SCOPE && n < MAX_SPACES;
-	     space = t->spaces[space].outer)
-		chain[n++] = space;
-	if (!n)
-		return 0;
-	buf_init(&full, MAX_NAME);
-	while (n)
-		put_space(t, chain[--n], &full);
-	buf_put_str(&full, name);
-	if (!full.error)
-		err = strtab_put_len(&names->strings, (char *)full.data, full.len, id);
-	buf_release(&full);
-	return err;
+	return dwarf_spaces_name(&t->spaces, dwarf_dieoffset(&decl), name, space_name, t, names, id);
 }
 
 static int name_scope(struct dwarf_tree *t, struct dwarf_scope *s, struct names *names)

@@ -10,6 +10,7 @@
 #ifndef SYMBOLIZE_DWARF_TREE_H
 #define SYMBOLIZE_DWARF_TREE_H
 
+#include "symbolize/dwarf_spaces.h"
 #include "symbolize/source.h"
 
 #include <elfutils/libdw.h>
@@ -38,16 +39,7 @@ struct dwarf_tree {
 	uint32_t n_hits;
 	struct dwarf_scope *scopes;
 	uint32_t n_scopes, cap_scopes;
-	struct dwarf_space { /* namespaces and classes */
-		Dwarf_Off off;
-		uint32_t outer; /* index, or DWARF_NO_SCOPE */
-	} * spaces;
-	uint32_t n_spaces, cap_spaces;
-	struct dwarf_member { /* functions declared in one; by ascending offset */
-		Dwarf_Off off;
-		uint32_t space;
-	} * members;
-	uint32_t n_members, cap_members;
+	struct dwarf_spaces spaces;
 	bool qualify; /* the language has namespaces and writes them a::b */
 	int error;
 };

@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAX_DEPTH 256 /* of DIEs inside each other; deeper ones are not looked at */
-#define ALIGNMENT 16  /* of functions, wherever compilers align them */
+#define ALIGNMENT 16 /* of functions, wherever compilers align them */
 
 void dwarf_walk_init(struct dwarf_walk *w, struct dwarf_unit *unit, const struct profile_module *mod,
 		     struct dwarf_place *places, uint32_t n)
@@ -19,24 +18,8 @@ void dwarf_walk_release(struct dwarf_walk *w)
 {
 	free(w->scopes);
 	free(w->gaps);
-	free(w->spaces.nodes);
-	free(w->spaces.members);
+	dwarf_spaces_release(&w->spaces);
 	*w = (struct dwarf_walk){0};
-}
-
-bool dwarf_walk_grow(void **array, uint32_t n, uint32_t *cap, size_t size)
-{
-	uint32_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return true;
-	p = want > *cap ? realloc(*array, want * size) : NULL;
-	if (!p)
-		return false;
-	*array = p;
-	*cap = want;
-	return true;
 }
 
 static uint32_t first_place(const struct dwarf_walk *w, uint64_t vaddr)
@@ -87,7 +70,7 @@ static bool read_code_die(const struct dwarf_die *die, struct code_die *d)
 static uint32_t add_scope(struct dwarf_walk *w, const struct dwarf_die *die, const struct code_die *d,
 			  uint32_t outer)
 {
-	if (!dwarf_walk_grow((void **)&w->scopes, w->n_scopes, &w->cap_scopes, sizeof(*w->scopes))) {
+	if (!dwarf_grow((void **)&w->scopes, w->n_scopes, &w->cap_scopes, sizeof(*w->scopes))) {
 		w->error = -ENOMEM;
 		return DWARF_OUTSIDE;
 	}
@@ -241,7 +224,7 @@ static uint64_t walk_children(struct dwarf_walk *w, uint64_t off, uint32_t scope
 	struct dwarf_die die;
 	uint64_t next;
 
-	if (depth == MAX_DEPTH)
+	if (depth == DWARF_MAX_DEPTH)
 		return dwarf_skip_children(w->unit, off);
 	while (!w->error && off < w->unit->end) {
 		if (!dwarf_die_read(w->unit, off, &die, &next))

@@ -12,6 +12,7 @@
 #ifndef SYMBOLIZE_DWARF_WALK_H
 #define SYMBOLIZE_DWARF_WALK_H
 
+#include "symbolize/dwarf_spaces.h"
 #include "symbolize/dwarf_unit.h"
 #include "symbolize/source.h"
 
@@ -45,19 +46,9 @@ struct dwarf_walk {
 	} * gaps; /* NULL: no memory for it */
 	struct dwarf_range_scope *scopes;
 	uint32_t n_scopes, cap_scopes;
-	struct dwarf_spaces {
-		struct dwarf_unit *unit;  /* whose they are; NULL: not read yet */
-		struct dwarf_space_node { /* namespaces and classes */
-			uint64_t off;
-			uint32_t outer; /* index, or DWARF_OUTSIDE */
-		} * nodes;
-		struct dwarf_space_member { /* functions declared in one; by ascending offset */
-			uint64_t off;
-			uint32_t node;
-		} * members;
-		uint32_t n_nodes, cap_nodes, n_members, cap_members;
-	} spaces;
-	bool everything; /* second pass */
+	struct dwarf_spaces spaces;
+	struct dwarf_unit *spaces_unit; /* whose they are; NULL: not read yet */
+	bool everything;                /* second pass */
 	int error;
 };
 
@@ -83,8 +74,5 @@ int dwarf_walk_name(struct dwarf_walk *w, uint32_t scope, struct names *names, s
  * the symbol table knows more.
  */
 bool dwarf_walk_wants_symbol(const struct dwarf_walk *w, uint32_t scope);
-
-/* Room for one more element of @size bytes in *@array; else false. */
-bool dwarf_walk_grow(void **array, uint32_t n, uint32_t *cap, size_t size);
 
 #endif
