@@ -2,34 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # life.bats - windows one after another, whatever happens to the program, the profiler or the machine.
 
+load common.bash
+
 setup() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
-	T=$BUILD/tests/targets
-	PPROF="python3 $ROOT/tests/pprof.py"
+	common_setup
 	WINDOWS="python3 $ROOT/tests/windows.py"
 	OUT=$BATS_TEST_TMPDIR/p.pb.gz
-	cd "$BATS_TEST_TMPDIR"
 	# Under a name of this test's own, so that it can be ended with it.
 	SHARES=$BATS_TEST_TMPDIR/shares
 	ln -s "$T/shares" "$SHARES"
 }
 
-# What a failed test leaves running would disturb the next ones.
 teardown() {
-	local p
-	for p in $(pgrep -f -- "$BATS_TEST_TMPDIR/"); do kill -KILL "$p" 2>/dev/null || true; done
-}
-
-# Repeat a condition for up to 30 s.
-await() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		"$@" && return 0
-		sleep 0.05
-	done
-	echo "gave up waiting for: $*"
-	return 1
+	end_left_over
 }
 
 file() { # N

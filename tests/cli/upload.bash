@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # upload.bash - what the upload tests share: the intake, waiting, looking into what arrived.
 
+load common.bash
+
 upload_setup() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
-	T=$BUILD/tests/targets
+	common_setup
 	WINDOWS=$BUILD/tests/upload/windows
 	# itself, not a shim that takes its time
 	PY=$(python3 -c 'import sys; print(sys.executable)')
@@ -15,7 +15,6 @@ upload_setup() {
 	for v in $(compgen -e | grep -E '^(DD_|http_proxy|https_proxy|no_proxy|HTTPS_PROXY|HTTP_PROXY|ALL_PROXY|all_proxy|NO_PROXY|SSL_CERT|CURL_CA)'); do
 		unset "$v"
 	done
-	cd "$BATS_TEST_TMPDIR"
 	# what cannot be delivered is kept here, not in the home of whoever runs the tests
 	export XDG_STATE_HOME=$PWD/state
 }
@@ -24,17 +23,6 @@ upload_teardown() {
 	local p
 	for p in "${PIDS[@]}"; do kill "$p" 2>/dev/null || true; done
 	for p in "${PIDS[@]}"; do wait "$p" 2>/dev/null || true; done
-}
-
-# Repeat a condition for up to 30 s.
-await() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		"$@" && return 0
-		sleep 0.05
-	done
-	echo "gave up waiting for: $*"
-	return 1
 }
 
 # Start the intake; its port is in $PORT, what it receives in file log.

@@ -2,29 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # wrapper.bats - a program cannot tell, and nobody watching can, that ddprof-run is in front of it.
 
+load common.bash
+
 setup() {
-	ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-	: "${BUILD:=$ROOT/build}" "${DDPROF:=$BUILD/ddprof}" "${DDPROF_RUN:=$BUILD/ddprof-run}"
-	T=$BUILD/tests/targets
+	common_setup
 	PTY="python3 $ROOT/tests/targets/on_pty.py"
 	RUN=("$DDPROF_RUN" -q -o "$BATS_TEST_TMPDIR/p.pb.gz")
-	cd "$BATS_TEST_TMPDIR"
 }
 
 # Print the exit code of a command whose output does not matter.
 code_of() {
 	"$@" >/dev/null && echo 0 || echo $?
-}
-
-# Repeat a condition for up to 30 s.
-await() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		"$@" && return 0
-		sleep 0.05
-	done
-	echo "gave up waiting for: $*"
-	return 1
 }
 
 # The process id that `show_signals` printed into file $1.

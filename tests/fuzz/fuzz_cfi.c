@@ -7,19 +7,18 @@
  * .eh_frame in a well-formed file, so that the CFA programs are reached at once.
  */
 #include "collect/regs.h"
-#include "collect/unwind.h"
+#include "tests/fuzz/unwind_fuzz.h"
 
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BASE       0x400000u
-#define STACK      0x70000000u
-#define STACK_LEN  256
-#define FRAME_OFF  0x400u
-#define IMAGE_MAX  65536
-#define CODE_LEN   0x100000u
-#define MAX_INPUTS 64
+#define BASE      0x400000u
+#define STACK     0x70000000u
+#define STACK_LEN 256
+#define FRAME_OFF 0x400u
+#define IMAGE_MAX 65536
+#define CODE_LEN  0x100000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,39 +83,6 @@ static void walk(struct unwinder *u, struct module *m, const uint8_t *head, cons
 		}
 	}
 	maps_unref(maps);
-}
-
-/*
- * Set up anew for every few inputs only: most of an input's time went there.
- * Each input is a module of its own, of which the caches know nothing yet.
- */
-static struct {
-	struct unwinder *u;
-	struct modules *ms;
-	struct profile p;
-	unsigned inputs;
-} shared;
-
-static void shared_release(void)
-{
-	unwinder_free(shared.u);
-	modules_free(shared.ms);
-	profile_release(&shared.p);
-	memset(&shared, 0, sizeof(shared));
-}
-
-static int shared_init(void)
-{
-	if (shared.inputs++ < MAX_INPUTS && shared.u)
-		return 0;
-	shared_release();
-	shared.inputs = 1;
-	if (profile_init(&shared.p))
-		return -1;
-	if (!modules_new(&shared.ms, &shared.p, MAX_INPUTS + 1) && !unwinder_new(&shared.u, shared.ms))
-		return 0;
-	shared_release();
-	return -1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,8 +9,8 @@
  * must agree.
  */
 #include "collect/regs.h"
-#include "collect/unwind.h"
 #include "collect/unwind_fast.h"
+#include "tests/fuzz/unwind_fuzz.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -25,7 +25,6 @@
 #define IMAGE_MAX  65536
 #define HEADERS    0x200u
 #define MAX_FRAMES 64
-#define MAX_INPUTS 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,36 +37,6 @@ struct input { /* little-endian, packed */
 	uint8_t unused;
 	uint16_t regs[16]; /* those but sp and pc: odd, JIT + value; else STACK + value */
 };
-
-static struct {
-	struct unwinder *u;
-	struct modules *ms;
-	struct profile p;
-	unsigned inputs;
-} shared;
-
-static void shared_release(void)
-{
-	unwinder_free(shared.u);
-	modules_free(shared.ms);
-	profile_release(&shared.p);
-	memset(&shared, 0, sizeof(shared));
-}
-
-/* Set up anew for every few inputs only: most of an input's time went there. */
-static int shared_init(void)
-{
-	if (shared.inputs++ < MAX_INPUTS && shared.u)
-		return 0;
-	shared_release();
-	shared.inputs = 1;
-	if (profile_init(&shared.p))
-		return -1;
-	if (!modules_new(&shared.ms, &shared.p, MAX_INPUTS + 8) && !unwinder_new(&shared.u, shared.ms))
-		return 0;
-	shared_release();
-	return -1;
-}
 
 static void put_headers(uint8_t *image, const struct input *in, size_t frame_size)
 {

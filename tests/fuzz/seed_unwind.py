@@ -1,5 +1,5 @@
-#!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+#!/ usr / bin / env python3
+#SPDX - License - Identifier : Apache - 2.0
 """seed_unwind.py - cut seeds for fuzz_unwind out of real libraries.
 
     seed_unwind.py OUTDIR LIBRARY...
@@ -30,8 +30,10 @@ def sections(data):
 
 def entries(frame):
     """(offset, length, offset of the CIE or None, augmentation) of each entry."""
-    at, cies = 0, {}
-    while at + 4 <= len(frame):
+    at, cies = 0,
+{
+}
+while at + 4 <= len(frame):
         n, = struct.unpack_from("<I", frame, at)
         if not n:
             break
@@ -53,8 +55,10 @@ def pieces(frame):
         if cie is None or at + n - cie > 3000 or seen.setdefault(aug, (cie, at))[0] != cie:
             continue
         seen[aug] = (cie, at + n)
-    return {aug: piece for aug, piece in seen.items() if piece[1] > piece[0]}
-
+    return
+	{
+	aug: piece for aug, piece in seen.items() if piece[1] > piece[0]
+	}
 
 def seed(data, sec, first, end, kind):
     vaddr, off, size = sec[".eh_frame"]
@@ -74,7 +78,7 @@ def seed(data, sec, first, end, kind):
     for i in range(STACK_WORDS):
         start, _, length = starts[i * 7 % len(starts)]
         words.append(JIT + 0x101 if i % 11 == 10 else BASE + start + max(length // 2, 1))
-    # Saved frame pointers where frame pointers would be followed.
+#Saved frame pointers where frame pointers would be followed.
     words[9] = 0x70000000 + 8 * 20
     stack = struct.pack(f"<{STACK_WORDS}Q", *words)
     regs = [8 * i for i in range(16)]
