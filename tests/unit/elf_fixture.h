@@ -11,12 +11,16 @@
 #include "symbolize/symbolize.h"
 
 #include <fcntl.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 /* Run a shell command; its exit status. */
 __attribute__((format(printf, 1, 2))) static inline int sh(const char *fmt, ...)
@@ -39,6 +43,51 @@ static inline int write_text(const char *path, const char *text)
 		return -1;
 	fputs(text, f);
 	return fclose(f);
+}
+
+/* The ELF address of symbol @name in the file @path, by nm(1). */
+static inline uint64_t symbol_address(const char *path, const char *name)
+{
+	unsigned long long addr = 0;
+	char command[256];
+	FILE *f;
+
+	snprintf(command, sizeof(command), "nm %s | grep ' %s$'", path, name);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%llx", &addr), 1);
+	pclose(f);
+	return addr;
+}
+
+/* The address of a function of the kernel; 0 when kallsyms hides them. */
+static inline uint64_t kernel_symbol(const char *want)
+{
+	unsigned long long addr;
+	char line[512], name[256];
+	FILE *f = fopen("/proc/kallsyms", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx %*c %255s", &addr, name) == 2 && !strcmp(name, want)) {
+			fclose(f);
+			return addr;
+		}
+	}
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+/* A directory of its own for a test in @dir, from a mkdtemp(3) template, with @program as prog.c. 0 or -1. */
+static inline int program_directory(char *dir, const char *template, const char *program)
+{
+	char path[96];
+
+	strcpy(dir, template);
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/prog.c", dir);
+	return write_text(path, program);
 }
 
 /* A file of the test data, with a NUL behind it; free() it. */

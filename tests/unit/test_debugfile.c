@@ -35,20 +35,6 @@ static void make_pair(const char *name, const char *cflags, bool link)
 		assert_int_equal(sh("cd %s/%s && objcopy --add-gnu-debuglink=bin.debug bin", dir, name), 0);
 }
 
-static uint64_t address_of_work(const char *path)
-{
-	unsigned long long addr = 0;
-	char command[160];
-	FILE *f;
-
-	snprintf(command, sizeof(command), "nm %s | grep ' work$'", path);
-	f = popen(command, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%llx", &addr), 1);
-	pclose(f);
-	return addr;
-}
-
 /* The user's directories for the searches to come, and what became of work()'s address in the last. */
 static struct debugfile_dirs dirs;
 static enum names_status status;
@@ -65,7 +51,7 @@ static uint32_t line_of_work_in(const char *name, pid_t pid)
 	uint32_t module, loc, line;
 
 	snprintf(path, sizeof(path), "%s/%s/full", dir, name);
-	addr = address_of_work(path);
+	addr = symbol_address(path, "work");
 	assert_int_equal(profile_init(&p), 0);
 	assert_int_equal(names_init(&n), 0);
 	snprintf(path, sizeof(path), "%s/%s/bin", dir, name);
@@ -229,7 +215,7 @@ static void the_vdso_has_lines_from_a_debug_file_of_its_build_id(void **state)
 	assert_int_equal(profile_init(&p), 0);
 	assert_int_equal(names_init(&n), 0);
 	assert_int_equal(strtab_put(&p.strings, "[vdso]", &m.path), 0);
-	loc = fixture_location(&p, profile_add_module(&p, &m), address_of_work(path));
+	loc = fixture_location(&p, profile_add_module(&p, &m), symbol_address(path, "work"));
 	snprintf(path, sizeof(path), "%s/image/store", dir);
 	with.debug_dirs = (struct debugfile_dirs){paths, 1};
 	assert_int_equal(symbolize(&p, &n, &with, &report), 0);
@@ -424,14 +410,8 @@ static void a_containers_debug_file_is_found_and_its_links_stay_inside(void **st
 
 static int set_up(void **state)
 {
-	char path[96];
-
 	(void)state;
-	strcpy(dir, "/tmp/ddprof-dbg-XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/prog.c", dir);
-	return write_text(path, program);
+	return program_directory(dir, "/tmp/ddprof-dbg-XXXXXX", program);
 }
 
 static int tear_down(void **state)

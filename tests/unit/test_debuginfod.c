@@ -30,20 +30,6 @@ static char dir[64];
 static pid_t server = -1, liar = -1;
 static int port;
 
-static uint64_t address_of_work(const char *path)
-{
-	unsigned long long addr = 0;
-	char command[160];
-	FILE *f;
-
-	snprintf(command, sizeof(command), "nm %s | grep ' work$'", path);
-	f = popen(command, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%llx", &addr), 1);
-	pclose(f);
-	return addr;
-}
-
 /* "bin" in @dir/NAME, stripped of what "full" has. */
 static void make_program(const char *name, const char *flags)
 {
@@ -91,7 +77,7 @@ static void ask(const char *name, uint32_t deadline_ms, struct answer *a)
 	module = fixture_module(&p, path);
 	assert_int_not_equal(module, PROFILE_NONE);
 	snprintf(path, sizeof(path), "%s/%s/full", dir, name);
-	loc = fixture_location(&p, module, address_of_work(path));
+	loc = fixture_location(&p, module, symbol_address(path, "work"));
 	assert_int_equal(symbolize(&p, &n, &opt, &a->report), 0);
 	a->line = frame_line(&n, loc, 0);
 	if (a->line)

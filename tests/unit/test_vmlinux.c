@@ -29,23 +29,6 @@ static const char program[] = "static inline __attribute__((always_inline)) int 
 static char dir[64], id[2 * PROFILE_BUILD_ID_MAX + 1];
 static uint64_t text, vfs_read;
 
-static uint64_t kernel_symbol(const char *want)
-{
-	unsigned long long addr;
-	char line[512], name[256];
-	FILE *f = fopen("/proc/kallsyms", "r");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%llx %*c %255s", &addr, name) == 2 && !strcmp(name, want)) {
-			fclose(f);
-			return addr;
-		}
-	}
-	if (f)
-		fclose(f);
-	return 0;
-}
-
 static bool read_kernel(void)
 {
 	uint8_t bytes[PROFILE_BUILD_ID_MAX], len, i;
@@ -167,14 +150,8 @@ static void the_debug_file_of_another_kernel_is_not_taken(void **state)
 
 static int set_up(void **state)
 {
-	char path[96];
-
 	(void)state;
-	strcpy(dir, "/tmp/ddprof-kdbg-XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/prog.c", dir);
-	return write_text(path, program);
+	return program_directory(dir, "/tmp/ddprof-kdbg-XXXXXX", program);
 }
 
 static int tear_down(void **state)
