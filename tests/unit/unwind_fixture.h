@@ -133,7 +133,8 @@ static inline int tear_down(void **state)
 }
 
 /* The walk that plain stacks do not get must say the same of them. */
-static inline void walk_thoroughly(struct bench *b, const struct unwind_sample *s, const struct unwind_result *want)
+static inline void walk_thoroughly(struct bench *b, const struct unwind_sample *s,
+				   const struct unwind_result *want)
 {
 	struct unwind_frame frames[MAX_FRAMES];
 	struct unwind_result got;
