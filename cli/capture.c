@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/events_told.h"
 #include "cli/summary.h"
 #include "cli/supervise.h"
 #include "cli/supervise_targets.h"
@@ -106,6 +107,7 @@ static int open_collector(struct session *s)
 {
 	struct collector_options opt = {
 		.frequency = s->opt->frequency,
+		.events = &s->opt->events,
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,
@@ -163,6 +165,8 @@ int capture_open(struct session *s)
 
 	if (!err && collector_ladder(s->collector)->timer)
 		tell_fallback(s);
+	if (!err && (!s->state || !s->state->restarts))
+		events_tell_refused(s->collector);
 	if (err && s->collector && collector_ladder(s->collector)->err)
 		log_warn("'%s' runs without being profiled: %s", s->program,
 			 collector_ladder(s->collector)->advice);

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/events_told.h"
 #include "cli/options.h"
 #include "cli/session.h"
 #include "cli/summary.h"
@@ -43,6 +44,7 @@ static int open_events(struct session *s)
 {
 	struct collector_options opt = {
 		.frequency = s->opt->frequency,
+		.events = &s->opt->events,
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,
@@ -55,6 +57,8 @@ static int open_events(struct session *s)
 		err = collector_attach(s->collector, s->opt->pids, s->opt->n_pids, &bad);
 	if (err)
 		complain(s, err, bad);
+	else
+		events_tell_refused(s->collector);
 	return err;
 }
 

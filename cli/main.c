@@ -115,6 +115,8 @@ static int start(struct options *o)
 	}
 	log_set_level(o->log_level);
 	log_set_mode(o->log_mode);
+	if (c->id == COMMAND_RUN || c->id == COMMAND_ATTACH)
+		(void)options_settle_events(o); /* out of memory: what is there already */
 	options_log_warnings(o);
 	code = c->run(o, l);
 	launch_free(l);

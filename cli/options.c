@@ -34,6 +34,8 @@ void options_init(struct options *o, enum command_id command)
 	o->sort = FUNCTIONS_BY_OWN;
 	o->top = 30;
 	tags_init(&o->tags);
+	event_list_init(&o->events);
+	event_list_init(&o->counters);
 	buf_init(&o->warnings, OPTIONS_WARNINGS_MAX);
 	buf_init(&o->not_built, OPTIONS_WARNINGS_MAX);
 }
@@ -47,6 +49,8 @@ void options_release(struct options *o)
 	o->debug_dirs = NULL;
 	o->n_debug_dirs = 0;
 	tags_release(&o->tags);
+	event_list_release(&o->events);
+	event_list_release(&o->counters);
 	free(o->agent_url);
 	o->agent_url = NULL;
 	secrets_free(o->secrets);

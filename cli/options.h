@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "collect/event.h"
 #include "export/functions.h"
 #include "export/secrets.h"
 #include "export/tags.h"
@@ -58,6 +59,14 @@ struct options {
 	uint32_t stack_size; /* bytes; 0: chosen by the collector */
 	uint32_t max_frames; /* 0: chosen by the collector */
 	bool user_only;      /* no kernel frames */
+	/* What to sample and count: of -e, and of --counters until options_settle_events(). Owned. */
+	struct event_list events, counters;
+	bool events_given, counters_given, preset_given; /* as options, not as variables */
+	bool events_set, preset_set;                     /* by either */
+	enum options_counters { COUNTERS_AUTO, COUNTERS_NONE, COUNTERS_LIST } counters_mode;
+	int preset; /* PRESET_* bits */
+#define PRESET_TIME   1
+#define PRESET_ALLOCS 2
 	enum options_fallback {
 		FALLBACK_AUTO,    /* timers in the program when perf events are refused */
 		FALLBACK_PRELOAD, /* the same without asking for perf events */
@@ -142,6 +151,8 @@ enum option_type {
 	OPTION_KEY,       /* an API key, to the secrets */
 	OPTION_UUID,      /* a string of that shape */
 	OPTION_DEBUG,     /* a boolean that, when true, sets an enum log_level to debug */
+	OPTION_EVENTS,    /* event.h's grammar, added to events */
+	OPTION_COUNTERS,  /* auto, none, or a list like that */
 	OPTION_NOTHING,   /* parsed and forgotten */
 };
 
@@ -203,6 +214,16 @@ int options_parse(struct options *o, int argc, char **argv, char *why);
 
 /* After parsing: is what was given enough and no contradiction? As options_parse(). */
 int options_check(const struct options *o, char *why);
+
+/*
+ * After parsing, for what records: events becomes all there is to sample and
+ * count, in order; empty: CPU time. What is not there yet, or too many, is warned of. 0 or -ENOMEM.
+ */
+int options_settle_events(struct options *o);
+
+/* OPTION_EVENTS and OPTION_COUNTERS of option_store(), options_events.c. */
+int options_store_events(struct options *o, const struct option_def *d, const char *text, char *why,
+			 size_t why_len);
 
 /* Log the collected warnings. Call after log_set_level() and log_set_mode(). */
 void options_log_warnings(const struct options *o);

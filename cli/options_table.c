@@ -64,6 +64,15 @@ static const struct option_choice fallbacks[] = {
 	{0},
 };
 
+static const struct option_choice presets[] = {
+	{"default", PRESET_TIME | PRESET_ALLOCS, false},
+	{"default-pid", PRESET_TIME, true},
+	{"cpu_only", PRESET_TIME, false},
+	{"alloc_only", PRESET_ALLOCS, false},
+	{"cpu_live_heap", PRESET_TIME | PRESET_ALLOCS, false},
+	{0},
+};
+
 /* What the language libraries also accept in DD_PROFILING_ENABLED. */
 static const struct option_choice enabled_words[] = {
 	{"auto", true, true},
@@ -114,6 +123,19 @@ const struct option_def option_table[] = {
 	{ .name = "frequency", .letter = 'F', .arg = "HZ", .group = HOW, .commands = RECORD,
 	  .help = "samples per second of CPU time (default 99)",
 	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency) },
+	{ .name = "event", .letter = 'e', .arg = "EVENT[,EVENT...]", .group = HOW, .commands = RECORD,
+	  .help = "what to profile by instead of CPU time, each event as a sample type of its own; may be repeated "
+		  "('ddprof events' lists them; task-clock is CPU time)",
+	  .env = {"DD_PROFILING_NATIVE_EVENTS"}, .type = OPTION_EVENTS,
+	  .given = offsetof(struct options, events_given), .set = offsetof(struct options, events_set) },
+	{ .name = "counters", .arg = "LIST", .group = HOW, .commands = RECORD,
+	  .help = "events next to what is profiled by: auto: cycles, instructions, cache-misses and branch-misses where "
+		  "the machine has them, none, or a list (default auto; with -e none)",
+	  .type = OPTION_COUNTERS, .given = offsetof(struct options, counters_given) },
+	{ .name = "preset", .arg = "NAME", .group = HOW, .commands = RECORD,
+	  .help = "a set of events by the former ddprof's name for it", .env = {"DD_PROFILING_NATIVE_PRESET"},
+	  .type = OPTION_CHOICE, .choices = presets, AT(preset),
+	  .given = offsetof(struct options, preset_given), .set = offsetof(struct options, preset_set) },
 	{ .name = "stack-size", .alias = "stack-sample-size", .arg = "BYTES", .group = HOW, .commands = RECORD,
 	  .help = "stack copied with each sample (default: chosen to fit the memory the kernel grants)",
 	  .env = {"DD_PROFILING_SAMPLE_STACK_USER"},
@@ -280,8 +302,6 @@ const struct option_def option_table[] = {
 
 	{ .name = "global", .letter = 'g', .group = LATER, .commands = RECORD, .help = "profile the whole host",
 	  .type = OPTION_FLAG, .status = OPTION_NOT_BUILT, AT(global) },
-	NOT_BUILT("event", 'e', "EVENT", "an event to profile by; may be repeated"),
-	NOT_BUILT("preset", 0, "NAME", "a named set of events"),
 	NOT_BUILT("internal-stats", 'b', "SOCKET", "statsd socket for metrics about the profiler"),
 	NOT_BUILT("config", 0, "FILE", "a configuration file"),
 	NOT_BUILT("capture-config", 0, "FILE", "write the configuration to a file"),

@@ -413,6 +413,9 @@ int option_store(struct options *o, const struct option_def *d, const char *text
 		return store_pids(o, d, text, why, why_len);
 	case OPTION_DIRS:
 		return add_dir(o, text, why, why_len);
+	case OPTION_EVENTS:
+	case OPTION_COUNTERS:
+		return options_store_events(o, d, text, why, why_len);
 	case OPTION_NOTHING:
 		return 0;
 	}

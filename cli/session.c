@@ -210,7 +210,8 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	struct utsname u;
 	uint32_t n = 0, i;
 
-	snprintf(lines[n++], 160, "ddprof.event: %s", collector_event(s->collector));
+	snprintf(lines[n++], 160, "ddprof.event: %.140s",
+		 collector_plan(s->collector)->events[0].event->name);
 	snprintf(lines[n++], 160, "ddprof.mode: %s", ladder_mode(l));
 	snprintf(lines[n++], 160, "ddprof.frequency_hz: %u",
 		 l->timer ? timer_rate(s->opt->frequency) : s->opt->frequency);
@@ -239,6 +240,17 @@ static uint32_t upload_deadline_ms(const struct session *s)
 		ms = s->finish_by_ns > now + RESULT_NS ? (s->finish_by_ns - now - RESULT_NS) / MS_NS : 1;
 
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+/* For the summary, which comes when the collector is gone. */
+static void keep_counters(struct session *s, const struct profile *p)
+{
+	uint32_t i;
+
+	s->n_counters = 0;
+	for (i = 0; i < p->n_counters; i++)
+		if (!p->counters[i].refused)
+			s->counters[s->n_counters++] = p->counters[i];
 }
 
 /* @deadline_ms is for symbolizing, 0: the default. */
@@ -271,6 +283,7 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 
 	job.upload = destination_job(&s->dest, s->opt, whole_run, kernel, upload_deadline_ms(s),
 				     s->finishing && !s->detached);
+	keep_counters(s, p);
 	s->quality = p->quality;
 	s->duration_ns = p->duration_ns;
 	job.close_fds = collector_fds(s->collector, &job.n_close_fds);

@@ -63,12 +63,14 @@ struct session {
 	bool progress_shown;
 	uint64_t progress_ns;
 	bool program_started, program_ended;
-	bool asked_to_end;              /* by a signal */
-	bool last_window;               /* being exported, or was: */
-	uint64_t finish_by_ns;          /* when all has to be done; monotonic */
-	bool finishing;                 /* the last window: somebody waits for it */
-	struct profile_quality quality; /* of the last window handed over */
-	uint64_t duration_ns;           /* of it */
+	bool asked_to_end;                                     /* by a signal */
+	bool last_window;                                      /* being exported, or was: */
+	uint64_t finish_by_ns;                                 /* when all has to be done; monotonic */
+	bool finishing;                                        /* the last window: somebody waits for it */
+	struct profile_quality quality;                        /* of the last window handed over */
+	struct profile_counter counters[PROFILE_MAX_COUNTERS]; /* of it, without what was refused */
+	uint32_t n_counters;
+	uint64_t duration_ns; /* of it */
 };
 
 /* 0 or -errno. Borrows both until session_release(). */

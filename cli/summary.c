@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
+#include "cli/events_told.h"
 #include "cli/session.h"
 
 #include <limits.h>
@@ -132,6 +133,12 @@ static void put_top(struct buf *b, const struct session *s)
 			   percent((uint64_t)s->result.unnamed_value, (uint64_t)s->result.total));
 }
 
+/* Was CPU time to be sampled? It is the first event then. */
+static bool samples_time(const struct session *s)
+{
+	return !s->n_counters || !strcmp(s->counters[0].unit, "nanoseconds");
+}
+
 void summary_print(const struct session *s)
 {
 	bool tty = isatty(STDERR_FILENO);
@@ -141,8 +148,10 @@ void summary_print(const struct session *s)
 		return;
 	buf_init(&b, TEXT_MAX);
 	put_head(&b, s);
-	buf_put_str(&b, tty ? "\n  " : ", ");
-	put_cpu(&b, &s->quality);
+	if (samples_time(s)) {
+		buf_put_str(&b, tty ? "\n  " : ", ");
+		put_cpu(&b, &s->quality);
+	}
 	if (tty) {
 		buf_put_str(&b, "\n");
 		put_top(&b, s);
@@ -152,6 +161,7 @@ void summary_print(const struct session *s)
 	}
 	put_file(&b, s);
 	buf_put_str(&b, "\n");
+	events_put(&b, s->counters, s->n_counters);
 	io_write_all(STDERR_FILENO, b.data, b.len);
 	buf_release(&b);
 }

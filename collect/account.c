@@ -84,23 +84,6 @@ static uint64_t resident_kb(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-static int add_synthetic(struct collector *c, const char *name, uint64_t count, uint64_t ns)
-{
-	uint32_t loc, stack;
-	int err;
-
-	if (!ns)
-		return 0;
-	loc = profile_synthetic(&c->profile, name);
-	stack = profile_stack(&c->profile, &loc, 1);
-	err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_count,
-			  (int64_t)count);
-	if (!err)
-		err = profile_add(&c->profile, stack, profile_labelset(&c->profile, NULL, 0), c->type_value,
-				  (int64_t)ns);
-	return err;
-}
-
 static uint64_t minus(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -135,13 +118,21 @@ static uint64_t stack_p995(const struct collector *c)
 
 void account_begin(struct collector *c)
 {
+	uint32_t i;
+
 	c->begin = c->now;
+	for (i = 0; i < c->plan.n; i++)
+		c->events[i].begin = c->events[i].now;
 	window_clock_begin(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
 }
 
 void account_next(struct collector *c)
 {
+	uint32_t i;
+
 	c->begin = c->now;
+	for (i = 0; i < c->plan.n; i++)
+		c->events[i].begin = c->events[i].now;
 	c->malformed_before = malformed(c);
 	memset(c->used_kb, 0, sizeof(c->used_kb));
 	window_clock_next(&c->clock);
@@ -155,7 +146,7 @@ void account_mark(struct collector *c)
 	window_clock_end(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
 	c->mark = (struct mark){.set = true};
 	if (c->timer)
-		c->mark.counts.lost = timer_lost(c->timer);
+		c->mark.counts.events[0].lost = timer_lost(c->timer);
 	else
 		perf_count(c->perf, &c->mark.counts);
 	tree = tree_times(c);
@@ -163,67 +154,72 @@ void account_mark(struct collector *c)
 	c->mark.system_ns = tree.system;
 }
 
-/*
- * Time that is counted but not sampled yet: less than a period of each task on
- * each CPU it ran on. It is sampled in a window to come, or else left over at
- * the end; called "not sampled" now it would be there twice.
- */
-static uint64_t not_yet_sampled(const struct collector *c)
-{
-	return c->stopped ? 0
-			  : c->period *
-				    ((uint64_t)procs_threads(c->procs) + (c->timer ? 0 : perf_cpus(c->perf)));
-}
-
-/* Split what is missing since the last window into lost, not permitted and not sampled. */
+/* Split what CPU time is missing since the last window into lost, not permitted and not sampled. */
 static int explain(struct collector *c)
 {
-	uint64_t total, missing, lost_now, lost_ns, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
-	const struct perf_counts *counts = &c->mark.counts;
+	uint64_t total, missing, lost, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
+	struct event_account *clock = &c->events[0].now;
 	int err;
 
-	lost_now = c->ladder.count_lost || c->timer ? counts->lost : c->sample_records_lost;
-	lost_ns = minus(lost_now, c->now.lost_samples) * c->period;
-	err = add_synthetic(c, "[lost]", minus(lost_now, c->now.lost_samples), lost_ns);
-	c->now.lost_samples = lost_now > c->now.lost_samples ? lost_now : c->now.lost_samples;
-	c->now.lost_ns += lost_ns;
-	c->now.event = counts->value > c->now.event ? counts->value : c->now.event;
+	if (c->mark.counts.cpu_time > c->now.event)
+		c->now.event = c->mark.counts.cpu_time;
+	if (!c->plan.events[0].event->cpu_time)
+		return 0;
+	lost = minus(account_lost(c, 0), clock->lost_samples);
+	err = account_synthetic(c, 0, "[lost]", lost, lost * c->period);
+	clock->lost_samples += lost;
+	clock->lost += lost * c->period;
 	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
 	 * time. */
 	total = c->attached || tree < c->now.event ? c->now.event : tree;
-	missing = minus(total, c->now.sampled + c->now.lost_ns + c->now.denied + c->now.unsampled);
-	missing = minus(missing, not_yet_sampled(c));
+	missing = minus(total, clock->sampled + clock->lost + c->now.denied + clock->unsampled);
+	missing = minus(missing, account_not_yet(c, c->period));
 	if (!c->ladder.kernel && !c->timer) /* timers count it, at the call that entered the kernel */
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;
 	missing -= denied;
 	c->now.denied += denied;
-	c->now.unsampled += missing;
+	clock->unsampled += missing;
 	if (!err)
-		err = add_synthetic(c, "[kernel, not permitted]", 0, denied);
+		err = account_synthetic(c, 0, "[kernel, not permitted]", 0, denied);
 	if (!err)
-		err = add_synthetic(c, "[not sampled]", 0, missing);
+		err = account_synthetic(c, 0, "[not sampled]", 0, missing);
 	return err;
+}
+
+static void set_time_quality(const struct collector *c, struct profile_quality *q)
+{
+	const struct event_account *now = &c->events[0].now, *begin = &c->events[0].begin;
+
+	q->event_cpu_ns = c->now.event - c->begin.event;
+	q->rusage_cpu_ns = c->now.rusage - c->begin.rusage;
+	if (!c->plan.n || !c->plan.events[0].event->cpu_time)
+		return; /* nothing of it was to be sampled */
+	q->sampled_cpu_ns = now->sampled - begin->sampled;
+	q->lost_cpu_ns = now->lost - begin->lost;
+	q->unsampled_ns = now->unsampled - begin->unsampled;
+	q->kernel_denied_ns = c->now.denied - c->begin.denied;
 }
 
 int account_window(struct collector *c)
 {
 	struct profile_quality *q = &c->profile.quality;
+	uint32_t i;
 	int err;
 
 	if (!c->mark.set)
 		account_mark(c);
 	err = explain(c);
+	for (i = 0; i < c->plan.n && !err; i++)
+		err = account_event(c, i);
+	q->lost = 0;
+	for (i = 0; i < c->plan.n; i++)
+		q->lost += c->events[i].now.lost_samples - c->events[i].begin.lost_samples;
+	account_counters(c);
 	if (c->mark.user_ns + c->mark.system_ns > c->now.rusage)
 		c->now.rusage = c->mark.user_ns + c->mark.system_ns;
-	q->lost = c->now.lost_samples - c->begin.lost_samples;
-	q->lost_cpu_ns = c->now.lost_ns - c->begin.lost_ns;
-	q->event_cpu_ns = c->now.event - c->begin.event;
-	q->sampled_cpu_ns = c->now.sampled - c->begin.sampled;
-	q->kernel_denied_ns = c->now.denied - c->begin.denied;
-	q->unsampled_ns = c->now.unsampled - c->begin.unsampled;
-	q->rusage_cpu_ns = c->now.rusage - c->begin.rusage;
+	set_time_quality(c, q);
 	q->lost_sideband = c->side_band_lost;
 	q->throttled = c->throttled;
 	q->malformed = malformed(c) - c->malformed_before;

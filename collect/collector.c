@@ -19,11 +19,6 @@ static int init_profile(struct collector *c)
 	struct profile *p = &c->profile;
 	struct module *kernel;
 
-	c->type_count = profile_add_type(p, c->event->count_type, "count");
-	c->type_value = profile_add_type(p, c->event->value_type, c->event->value_unit);
-	p->default_type = c->type_value;
-	p->period_type = (struct profile_type){c->event->value_type, c->event->value_unit};
-	p->period = (int64_t)c->period;
 	p->max_events = c->opt.timeline ? PROFILE_MAX_EVENTS : 0;
 	c->loc_truncated = profile_synthetic(p, "[truncated]");
 	c->loc_incomplete = profile_synthetic(p, "[incomplete]");
@@ -44,8 +39,6 @@ int collector_new(struct collector **out, const struct collector_options *opt)
 	if (!c)
 		return -ENOMEM;
 	c->opt = *opt;
-	c->event = event_default();
-	c->period = 1000000000u / opt->frequency;
 	c->generation = 1;
 	c->max_frames = opt->max_frames ? opt->max_frames : PROFILE_MAX_FRAMES;
 	c->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -99,10 +92,12 @@ void collector_free(struct collector *c)
 
 int collector_open(struct collector *c)
 {
-	struct perf_options opt = {.event = c->event, .period = c->period, .stack_size = c->opt.stack_size};
+	struct perf_options opt = {.plan = &c->plan, .stack_size = c->opt.stack_size};
 	struct rlimit rl;
-	int err = ladder_probe(&c->ladder, c->event, c->opt.user_only);
+	int err;
 
+	event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
+	err = ladder_probe(&c->ladder, c->plan.events[0].event, c->opt.user_only);
 	if (err)
 		return err;
 	/* Ours only: the program was forked before and keeps its limit. */
@@ -110,7 +105,7 @@ int collector_open(struct collector *c)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-	opt.kernel = c->ladder.kernel;
+	c->plan.events[0].kernel = c->ladder.kernel || ladder_kernel_only(c->plan.events[0].event);
 	opt.count_lost = c->ladder.count_lost;
 	opt.user_chain = c->ladder.user_chain;
 	opt.max_chain = c->ladder.max_chain;
@@ -124,6 +119,7 @@ int collector_poll_rings(struct collector *c)
 	const int *fds;
 	int err;
 
+	collector_set_types(c);
 	sources = perf_sources(c->perf, &n);
 	err = order_new(&c->order, sources, n);
 	if (err)
@@ -176,9 +172,9 @@ const struct ladder *collector_ladder(const struct collector *c)
 	return &c->ladder;
 }
 
-const char *collector_event(const struct collector *c)
+const struct event_plan *collector_plan(const struct collector *c)
 {
-	return c->event->name;
+	return &c->plan;
 }
 
 uint32_t collector_stack_size(const struct collector *c)
@@ -191,6 +187,15 @@ uint32_t collector_stack_size(const struct collector *c)
 int collector_epoll_fd(const struct collector *c)
 {
 	return c->epfd;
+}
+
+static void note_throttled(struct collector *c, uint64_t id)
+{
+	uint32_t i = c->perf ? perf_id_event(c->perf, id) : 0;
+
+	c->throttled++;
+	if (i < c->plan.n)
+		c->events[i].now.throttled++;
 }
 
 static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)
@@ -207,7 +212,7 @@ static int take(struct collector *c, const struct record *rec, const struct orde
 		}
 		return 0;
 	case RECORD_THROTTLE:
-		c->throttled++;
+		note_throttled(c, rec->id);
 		return 0;
 	case RECORD_EXIT:
 		if (c->attached)

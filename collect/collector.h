@@ -9,6 +9,7 @@
 #ifndef COLLECT_COLLECTOR_H
 #define COLLECT_COLLECTOR_H
 
+#include "collect/event_plan.h"
 #include "collect/ladder.h"
 #include "collect/profile.h"
 
@@ -19,7 +20,8 @@
 struct timer;
 
 struct collector_options {
-	uint32_t frequency;  /* Hz */
+	uint32_t frequency;              /* Hz */
+	const struct event_list *events; /* what to sample and count; NULL or empty: CPU time. Borrowed */
 	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
 	bool user_only;      /* do not ask for kernel frames */
 	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
@@ -58,8 +60,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 
 const struct ladder *collector_ladder(const struct collector *c);
 
-/* Name of the event sampled. */
-const char *collector_event(const struct collector *c);
+/* Which events are sampled, which counted, and which refused why; all of them once events are open. */
+const struct event_plan *collector_plan(const struct collector *c);
 
 /* Bytes of user stack taken with each sample; 0 before events are open. */
 uint32_t collector_stack_size(const struct collector *c);

@@ -6,6 +6,7 @@
 #define COLLECT_COLLECTOR_PRIVATE_H
 
 #include "collect/collector.h"
+#include "collect/event_plan.h"
 #include "collect/ladder.h"
 #include "collect/module.h"
 #include "collect/order.h"
@@ -19,10 +20,23 @@
 
 /* CPU time that has been accounted for since the capture began, in nanoseconds. */
 struct account {
-	uint64_t event, lost_samples; /* as the events count */
-	uint64_t sampled, lost_ns;    /* period x samples, taken in and lost */
-	uint64_t denied, unsampled;   /* the rest of event: kernel time not permitted, and other */
-	uint64_t rusage;              /* the kernel's own count of the targets */
+	uint64_t event;  /* as the events count */
+	uint64_t denied; /* of it: kernel time not permitted; the rest is with the clock, the first event */
+	uint64_t rusage; /* the kernel's own count of the targets */
+};
+
+/* The same of one event of the plan, in its own unit. */
+struct event_account {
+	uint64_t total, user, enabled, running; /* as it counts */
+	uint64_t samples, lost_samples, throttled;
+	uint64_t sampled, lost, unsampled; /* what they stand for, and the rest */
+};
+
+struct capture_event {
+	uint32_t type_count, type_value; /* the profile's; PROFILE_NONE: there is no such */
+	uint64_t weight;                 /* the most that one sample has stood for */
+	bool counted, counted_user;      /* when the counts were read last */
+	struct event_account now, begin;
 };
 
 /* The end of a window: what the events had counted, and the kernel accounted, by then. */
@@ -43,8 +57,9 @@ struct target { /* an attached process */
 
 struct collector {
 	struct collector_options opt;
-	const struct event *event;
-	uint64_t period; /* ns */
+	struct event_plan plan;
+	struct capture_event events[EVENT_PLAN_MAX]; /* as in the plan */
+	uint64_t period;                             /* of the first event; 0: it has a rate */
 	struct ladder ladder;
 	struct perf *perf;
 	struct timer *timer; /* used instead of perf; borrowed */
@@ -75,7 +90,6 @@ struct collector {
 	uint64_t next_prune_ns;        /* likewise; with a timer */
 	uint32_t prunes;
 
-	uint32_t type_count, type_value;
 	uint32_t loc_truncated, loc_incomplete, loc_unknown_mapping, loc_unwind_failure;
 	uint32_t kernel_mapping;
 	uint32_t *locations;         /* scratch of one stack */
@@ -87,6 +101,16 @@ struct collector {
 
 /* sample.c: one sample into the profile. 0 or -ENOMEM. */
 int sample_add(struct collector *c, const struct record *rec);
+
+/* collect/profile_types.c: the events' sample types, once it is known which are sampled. */
+void collector_set_types(struct collector *c);
+
+/* account_event.c: what of event @i of the plan samples do not show, into the profile. 0 or -ENOMEM. */
+int account_event(struct collector *c, uint32_t i);
+void account_counters(struct collector *c); /* the window's table of events */
+int account_synthetic(struct collector *c, uint32_t event, const char *name, uint64_t count, uint64_t value);
+uint64_t account_lost(const struct collector *c, uint32_t event); /* samples, since the capture began */
+uint64_t account_not_yet(const struct collector *c, uint64_t period);
 
 /* account.c */
 void account_begin(struct collector *c); /* the first window */

@@ -67,12 +67,80 @@ void event_list_release(struct event_list *l)
 {
 	uint32_t i;
 
-	for (i = 0; i < l->n; i++) {
-		free(l->events[i].path);
-		free(l->events[i].cpus);
-	}
+	for (i = 0; i < l->n; i++)
+		event_release(&l->events[i]);
 	free(l->events);
 	event_list_init(l);
+}
+
+void event_release(struct event *ev)
+{
+	free(ev->path);
+	free(ev->cpus);
+	free(ev->refused);
+}
+
+static bool has_name(const struct event_list *l, const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->n && strcmp(l->events[i].name, name); i++)
+		;
+	return i < l->n;
+}
+
+int event_list_move(struct event_list *to, struct event_list *from)
+{
+	struct event *grown;
+	uint32_t i;
+
+	if (to->n + from->n > EVENT_MAX)
+		return -E2BIG;
+	grown = realloc(to->events, ((size_t)to->n + from->n + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	to->events = grown;
+	for (i = 0; i < from->n; i++) {
+		struct event *ev = &from->events[i];
+
+		if (ev->group)
+			ev->group += to->groups;
+		if (has_name(to, ev->name))
+			event_release(ev);
+		else
+			to->events[to->n++] = *ev;
+	}
+	to->groups += from->groups;
+	free(from->events);
+	from->events = NULL;
+	from->n = from->groups = 0;
+	return 0;
+}
+
+int event_list_add_default(struct event_list *l)
+{
+	struct event *grown;
+	uint32_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->events[i].cpu_time && !l->events[i].err)
+			return 0;
+	if (l->n == EVENT_MAX)
+		return -E2BIG;
+	grown = realloc(l->events, ((size_t)l->n + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->events = grown;
+	memmove(grown + 1, grown, l->n * sizeof(*grown));
+	grown[0] = *event_default();
+	l->n++;
+	return 0;
+}
+
+bool event_counts_each(const struct event *ev)
+{
+	return !ev->cpu_time && (ev->path || ev->attr.type == SW || ev->attr.type == PERF_TYPE_TRACEPOINT ||
+				 ev->attr.type == PERF_TYPE_BREAKPOINT);
 }
 
 const struct event *event_default(void)
@@ -168,6 +236,16 @@ int event_word(struct event *ev, const char *text, const struct event_why *why)
 	snprintf(ev->name, sizeof(ev->name), "%s%s", words[i].name, text + len);
 	set_types(ev);
 	return text[len] ? event_modifiers(ev, text + len + 1, why) : 0;
+}
+
+bool event_is_foreign(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (!strcmp(foreign[i].name, text))
+			return true;
+	return false;
 }
 
 bool event_is_name(const char *s, size_t len, const char *others)

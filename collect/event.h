@@ -41,6 +41,10 @@ struct event {
 	uint32_t group;  /* 0: alone; else the number of its group, from 1; the group's first event leads */
 	bool cpu_time;   /* counts nanoseconds of CPU time */
 	bool modified;   /* the user said which of user and kernel to count */
+	bool split;      /* what user code does of it is to be counted by itself, too */
+	bool optional;   /* good to have: left out without a word where it cannot be had */
+	int err;         /* lenient lists: -ENODEV or -EACCES, this machine or user has it not; else 0 */
+	char *refused;   /* then: why, one line, owned */
 	const char *count_type; /* pprof sample type with one per sample, unit "count"; NULL: none */
 	const char *value_type,
 		*value_unit; /* pprof sample type that takes the period; name itself if NULL */
@@ -50,10 +54,31 @@ struct event_list {
 	struct event *events; /* NULL when empty; moved by event_list_parse() */
 	uint32_t n;
 	uint32_t groups;
+	/*
+	 * To be set after event_list_init(): events that this machine or user has
+	 * not are kept, with their reason; words of the former ddprof for what is
+	 * no perf event are passed over, their keys too, and named in passed_over.
+	 */
+	bool lenient;
+	char passed_over[64]; /* ", "-separated */
 };
 
 void event_list_init(struct event_list *l);
 void event_list_release(struct event_list *l);
+
+/* Move all of @from that has not a name of @to's behind it; @from is empty then. 0, -ENOMEM or -E2BIG: as
+ * before. */
+int event_list_move(struct event_list *to, struct event_list *from);
+
+/* Add a copy of event_default() as the first, unless CPU time is there already. As above. */
+int event_list_add_default(struct event_list *l);
+
+/*
+ * Does the kernel see each single one (software events but clocks,
+ * tracepoints, probes, breakpoints)? It keeps no rate of these: with attr.freq
+ * their samples' periods are off by orders of magnitude (seen: ten times and more the count).
+ */
+bool event_counts_each(const struct event *ev);
 
 /*
  * Add the events that @text names. 0, or with @why ("'TEXT' is ..., did you

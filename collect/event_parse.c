@@ -22,6 +22,8 @@ struct parser {
 	uint32_t group_first; /* its first event */
 	uint32_t first, n;    /* the events that a key=value applies to */
 	char trace_group[EVENT_NAME_MAX];
+	bool passing; /* keys belong to a word that was passed over */
+	bool passed;  /* some word was */
 };
 
 static int (*const kinds[])(struct event *, const char *, const struct event_why *) = {
@@ -41,6 +43,41 @@ static int not_found(const struct parser *p, const char *text)
 			    text);
 }
 
+/* A lenient list goes on without what is no perf event, ... */
+static void pass_over(struct parser *p, const char *text)
+{
+	char *out = p->list->passed_over;
+	size_t len = strlen(out), room = sizeof(p->list->passed_over);
+
+	if (!strstr(out, text) && len + strlen(text) + 3 < room)
+		snprintf(out + len, room - len, "%s%s", len ? ", " : "", text);
+	p->passing = p->passed = true;
+	p->n = 0;
+}
+
+/* ... and keeps what this machine or user has not, with the first line of the reason. */
+static int keep_refused(struct parser *p, struct event *ev, int err)
+{
+	if (!p->list->lenient || (err != -ENODEV && err != -EACCES))
+		return err;
+	ev->refused = strndup(p->why.text, strcspn(p->why.text, "\n"));
+	if (!ev->refused)
+		return event_refuse(&p->why, -ENOMEM, "out of memory");
+	ev->err = err;
+	return 0;
+}
+
+/* libpfm4 sets a rate, too. */
+static int check_rate(const struct parser *p, const struct event *ev)
+{
+	if (!ev->freq || !event_counts_each(ev))
+		return 0;
+	return event_refuse(&p->why, -EINVAL,
+			    "freq=%llu: the kernel keeps no rate of '%s', of which it sees each single one\n"
+			    "  period=N takes every Nth",
+			    (unsigned long long)ev->freq, ev->name);
+}
+
 static int add_event(struct parser *p, const char *text)
 {
 	struct event_list *l = p->list;
@@ -48,6 +85,9 @@ static int add_event(struct parser *p, const char *text)
 	int err = -ENOENT;
 	size_t i;
 
+	p->passing = false;
+	if (l->lenient && event_is_foreign(text))
+		return pass_over(p, text), 0;
 	if (l->n == EVENT_MAX)
 		return event_refuse(&p->why, -E2BIG, "more than %d events", EVENT_MAX);
 	if (strlen(text) >= EVENT_NAME_MAX)
@@ -65,8 +105,14 @@ static int add_event(struct parser *p, const char *text)
 	}
 	if (err == -ENOENT)
 		return not_found(p, text);
+	if (!err)
+		err = check_rate(p, ev);
 	if (err)
+		err = keep_refused(p, ev, err);
+	if (err) {
+		event_release(ev);
 		return err;
+	}
 	ev->group = p->group;
 	p->first = l->n++;
 	p->n = 1;
@@ -110,6 +156,8 @@ static int set_rate(struct parser *p, const char *key, uint64_t freq, uint64_t p
 			return event_refuse(&p->why, -EINVAL, "%s: '%s' has a rate already", key, ev->name);
 		ev->freq = freq;
 		ev->period = period;
+		if (check_rate(p, ev))
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -143,6 +191,8 @@ static int set_key(struct parser *p, const char *key, const char *value)
 		snprintf(p->trace_group, sizeof(p->trace_group), "%s", value);
 		return 0;
 	}
+	if (p->passing)
+		return 0;
 	if (!p->n)
 		return event_refuse(&p->why, -EINVAL, "%s=%s stands before any event", key, value);
 	if (is_key(key, "f freq frequency")) {
@@ -260,7 +310,7 @@ static int parse(struct parser *p, const char *s)
 	}
 	if (!err && p->group)
 		err = event_refuse(&p->why, -EINVAL, "'{' without '}'");
-	if (!err && p->list->n == p->begin)
+	if (!err && p->list->n == p->begin && !p->passed)
 		err = event_refuse(&p->why, -EINVAL, "no event is named");
 	return err;
 }
@@ -272,10 +322,8 @@ int event_list_parse(struct event_list *l, const char *text, char *why, size_t w
 	int err = parse(&p, text);
 
 	if (err) {
-		while (l->n > p.begin) {
-			free(l->events[--l->n].path);
-			free(l->events[l->n].cpus);
-		}
+		while (l->n > p.begin)
+			event_release(&l->events[--l->n]);
 		l->groups = groups;
 	}
 	return err;

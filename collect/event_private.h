@@ -35,6 +35,11 @@ int event_modifiers(struct event *ev, const char *mods, const struct event_why *
  */
 bool event_is_name(const char *s, size_t len, const char *others);
 
+/* Is @text a word of the former ddprof's for what is no perf event? */
+bool event_is_foreign(const char *text);
+
+void event_release(struct event *ev); /* what it owns */
+
 /* Is @name, in any case, one that event_word() takes? */
 bool event_is_word(const char *name);
 

@@ -21,10 +21,15 @@ static int begin(struct collector *c)
 	struct epoll_event ev = {.events = EPOLLIN};
 	struct order_source *sources;
 	uint32_t n;
-	int err = timer_begin(c->opt.timer, c->period, c->opt.stack_size);
+	int err;
 
+	if (!c->plan.n)
+		event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
+	event_plan_only_time(&c->plan, c->opt.frequency, "timers in the program know CPU time only");
+	err = timer_begin(c->opt.timer, c->plan.events[0].period, c->opt.stack_size);
 	if (err)
 		return err;
+	collector_set_types(c);
 	c->timer = c->opt.timer;
 	ladder_timer(&c->ladder, c->opt.timer_only);
 	sources = timer_sources(c->timer, &n);
@@ -57,8 +62,9 @@ int collector_resume(struct collector *c, const pid_t *pids, uint32_t n)
 	account_begin(c);
 	/* What they used before was the business of the collector before this one. */
 	account_mark(c);
-	c->now.unsampled = c->now.rusage = c->mark.user_ns + c->mark.system_ns;
-	c->now.lost_samples = c->mark.counts.lost;
+	c->now.rusage = c->mark.user_ns + c->mark.system_ns;
+	c->events[0].now.unsampled = c->now.rusage;
+	c->events[0].now.lost_samples = account_lost(c, 0);
 	collector_unmark(c);
 	account_begin(c);
 	return 0;

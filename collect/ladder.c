@@ -119,22 +119,21 @@ static int try_count(const struct event *event, bool kernel)
 	return fd < 0 ? fd : 0;
 }
 
-/* These happen in the kernel: an event that leaves it out opens, and stays at 0. */
-static bool kernel_only(const struct event *event)
+bool ladder_kernel_only(const struct event *event)
 {
-	return event->attr.type == PERF_TYPE_TRACEPOINT ||
+	return event->attr.exclude_user || event->attr.type == PERF_TYPE_TRACEPOINT ||
 	       (event->attr.type == PERF_TYPE_SOFTWARE &&
 		(event->attr.config == PERF_COUNT_SW_CONTEXT_SWITCHES ||
 		 event->attr.config == PERF_COUNT_SW_CPU_MIGRATIONS));
 }
 
-static const char *event_refusal(const struct event *event, int err)
+const char *ladder_event_refusal(const struct event *event, int err)
 {
 	switch (err) {
 	case -EACCES:
 	case -EPERM:
-		return kernel_only(event) ? "happens in the kernel, which this user may not watch"
-					  : "not permitted to this user";
+		return ladder_kernel_only(event) ? "happens in the kernel, which this user may not watch"
+						 : "not permitted to this user";
 	case -ENOENT:
 	case -ENODEV:
 	case -ENXIO:
@@ -157,19 +156,20 @@ void ladder_event(const struct event *event, struct event_state *out)
 {
 	int err = try_open(event, (struct rung){.kernel = true}), user = err;
 
-	*out = (struct event_state){EVENT_SAMPLE_ALL, 0, ""};
+	*out = (struct event_state){EVENT_SAMPLE_ALL, true, 0, ""};
 	if (!err)
 		return;
-	if (!kernel_only(event))
+	out->kernel = !try_count(event, true);
+	if (!ladder_kernel_only(event))
 		user = try_open(event, (struct rung){0});
 	if (!user)
 		out->access = EVENT_SAMPLE_USER;
-	else if (!try_count(event, true) || (!kernel_only(event) && !try_count(event, false)))
+	else if (out->kernel || (!ladder_kernel_only(event) && !try_count(event, false)))
 		out->access = EVENT_COUNT_ONLY;
 	else
 		out->access = EVENT_REFUSED;
 	out->err = user ? user : err;
-	out->text = event_refusal(event, out->err);
+	out->text = ladder_event_refusal(event, out->err);
 }
 
 void ladder_refused(struct ladder *l, int err, const char *doing)

@@ -48,11 +48,18 @@ enum event_access {
 
 struct event_state {
 	enum event_access access;
+	bool kernel;      /* what happens in the kernel can be had, too */
 	int err;          /* why not the next better access: -errno; 0 with EVENT_SAMPLE_ALL */
 	const char *text; /* a short phrase for people, such as "no such counter on this machine" */
 };
 
 void ladder_event(const struct event *event, struct event_state *out);
+
+/* Does it happen in the kernel only? Then an event that leaves the kernel out opens, and stays at 0. */
+bool ladder_kernel_only(const struct event *event);
+
+/* The phrase for a refusal by -errno @err. Static, or of strerror(). */
+const char *ladder_event_refusal(const struct event *event, int err);
 
 /* Fill ->err and ->advice for a refusal that came later (@err: -errno; @doing: "opening events"). */
 void ladder_refused(struct ladder *l, int err, const char *doing);

@@ -50,6 +50,7 @@ nomem:
 int perf_new(struct perf **out, const struct perf_options *opt)
 {
 	struct perf *p = calloc(1, sizeof(*p));
+	bool kernel = false;
 	uint32_t i;
 	int err = -ENOMEM;
 
@@ -62,15 +63,18 @@ int perf_new(struct perf **out, const struct perf_options *opt)
 	err = -ENOMEM;
 	p->sources = calloc(2 * (size_t)p->n_cpus, sizeof(*p->sources));
 	p->out_fds = malloc(2 * p->n_cpus * sizeof(int));
-	if (!p->sources || !p->out_fds)
+	p->ran = calloc(p->n_cpus, sizeof(*p->ran));
+	if (!p->sources || !p->out_fds || !p->ran)
 		goto fail;
+	for (i = 0; i < opt->plan->n; i++)
+		kernel |= !opt->plan->events[i].err && opt->plan->events[i].kernel;
 	for (i = 0; i < 2 * p->n_cpus; i++)
 		p->out_fds[i] = -1;
 	p->side_layout.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID | PERF_SAMPLE_TIME;
 	p->sample_layout.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID |
 				       PERF_SAMPLE_TIME | PERF_SAMPLE_PERIOD | PERF_SAMPLE_REGS_USER |
 				       PERF_SAMPLE_STACK_USER |
-				       (opt->kernel || opt->user_chain ? PERF_SAMPLE_CALLCHAIN : 0);
+				       (kernel || opt->user_chain ? PERF_SAMPLE_CALLCHAIN : 0);
 	p->sample_layout.n_regs = (unsigned)__builtin_popcountll(regs_arch.perf_mask);
 	*out = p;
 	return 0;
@@ -98,6 +102,7 @@ void perf_free(struct perf *p)
 	free(p->out_fds);
 	free(p->cpus);
 	free(p->fds);
+	free(p->ran);
 	idmap_release(&p->by_id);
 	idmap_release(&p->by_tid);
 	free(p->tasks);
@@ -175,7 +180,7 @@ bool perf_all_ended(struct perf *p)
 	uint32_t i;
 
 	for (i = 0; i < p->n; i++) {
-		if (perf_side_band(&p->events[i]) || p->events[i].fd < 0)
+		if (!perf_sized(&p->events[i]) || p->events[i].fd < 0)
 			continue;
 		pfd.fd = p->events[i].fd;
 		if (poll(&pfd, 1, 0) < 0 || !(pfd.revents & POLLHUP))

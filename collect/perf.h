@@ -11,12 +11,15 @@
  * be tuned anew, so for each size there is an event per task and CPU, of
  * which one is enabled; enabling and disabling reaches all that inherited it.
  * CPU time is counted by the side-band's event, for which no change matters.
+ *
+ * That is so for the first event of the plan, if it is CPU time and in no
+ * group. Each further one has one event per task and CPU, with stack copies of
+ * one, smaller size, and if its user part is wanted another, which only counts.
  */
 #ifndef COLLECT_PERF_H
 #define COLLECT_PERF_H
 
-#include "collect/event.h"
-#include "collect/ladder.h"
+#include "collect/event_plan.h"
 #include "collect/order.h"
 #include "collect/stack_learner.h"
 
@@ -33,11 +36,11 @@
 int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 
 struct perf_options {
-	const struct event *event;
-	uint64_t period;
+	/* Borrowed. What cannot be opened on the first task after all is marked as refused in it. */
+	struct event_plan *plan;
 	uint32_t stack_size; /* 0: by need, at most as large as the rings that fit the budget can take */
 	/* From the ladder: */
-	bool kernel, count_lost;
+	bool count_lost;
 	bool user_chain;    /* the largest copies come with the kernel's own walk of the user stack */
 	uint16_t max_chain; /* frames of it; 0: as many as the kernel takes */
 };
@@ -91,9 +94,21 @@ uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);
 /* Stop all, those inherited included. */
 void perf_disable(struct perf *p);
 
+/* The plan's event that samples with this id are of; UINT32_MAX: no such. */
+uint32_t perf_id_event(const struct perf *p, uint64_t id);
+
+/* All tasks and CPUs, inherited included, since opened. */
+struct perf_event_counts {
+	uint64_t value;             /* scaled up by enabled / running */
+	uint64_t user;              /* of that in user mode; with user_part only */
+	uint64_t enabled, running;  /* ns that the tasks ran on CPUs it counts on, and that it counted */
+	uint64_t lost;              /* samples dropped; only with count_lost */
+	bool counted, counted_user; /* false: it was never given a counter, its value means nothing */
+};
+
 struct perf_counts {
-	uint64_t value; /* of the event, all tasks and CPUs, inherited included, since opened */
-	uint64_t lost;  /* samples dropped; only with count_lost */
+	uint64_t cpu_time;                               /* ns, whatever is sampled */
+	struct perf_event_counts events[EVENT_PLAN_MAX]; /* as in the plan */
 };
 void perf_count(struct perf *p, struct perf_counts *out);
 

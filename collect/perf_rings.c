@@ -21,6 +21,7 @@
 #define RING_SAMPLES     12       /* so many for events that are no clock */
 #define SAMPLE_OVERHEAD  512      /* bytes of a sample besides its stack, about */
 #define SMALLER_BY       4        /* from one size of stack copies to the next */
+#define FURTHER_SIZE     16376    /* of the copies of events behind the first */
 
 static const uint32_t largest_sizes[] = {PERF_STACK_MAX, 32760, 16376, 8184};
 
@@ -100,9 +101,22 @@ static int keep_outputs(struct perf *p)
 /* A ring is full after so many; the fewer come in a second, the larger each may be. */
 static uint64_t samples_per_ring(const struct perf *p)
 {
-	uint64_t n = p->opt.event->cpu_time && p->opt.period ? RING_NS / p->opt.period : RING_SAMPLES;
+	const struct planned_event *e = &p->opt.plan->events[0];
+	uint64_t n = e->event->cpu_time && e->period ? RING_NS / e->period : RING_SAMPLES;
 
 	return n > RING_SAMPLES_MIN ? n : RING_SAMPLES_MIN;
+}
+
+/* Does a ring hold enough of the first event's samples, and some of each further one's? */
+static bool rings_suffice(const struct perf *p)
+{
+	uint64_t others = 0;
+	uint32_t i;
+
+	for (i = 1; i < p->opt.plan->n; i++)
+		others += !p->opt.plan->events[i].err && p->opt.plan->events[i].sampled;
+	return perf_ring_bytes(p) >= samples_per_ring(p) * (p->sizes[0] + SAMPLE_OVERHEAD) +
+					     others * RING_SAMPLES_MIN * (p->further_size + SAMPLE_OVERHEAD);
 }
 
 /* Open with the largest copies of which a ring holds enough, and map the rings. */
@@ -113,14 +127,14 @@ static int open_and_map(struct perf *p, pid_t tid, bool on_exec)
 
 	for (i = 0;; i++) {
 		p->sizes[0] = p->opt.stack_size ? p->opt.stack_size : largest_sizes[i];
+		p->further_size = p->sizes[0] < FURTHER_SIZE ? p->sizes[0] : FURTHER_SIZE;
 		err = perf_open_events(p, tid, on_exec);
 		if (err)
 			return err;
 		err = map_rings(p);
 		if (err == -EPERM || err == -ENOMEM)
 			err = -ENOBUFS;
-		if (err || p->opt.stack_size || i == last ||
-		    perf_ring_bytes(p) / (p->sizes[0] + SAMPLE_OVERHEAD) >= samples_per_ring(p))
+		if (err || p->opt.stack_size || i == last || rings_suffice(p))
 			return err;
 		perf_unmap_rings(p);
 		perf_close_from(p, 0);
@@ -128,13 +142,16 @@ static int open_and_map(struct perf *p, pid_t tid, bool on_exec)
 }
 
 /*
- * Smaller sizes cost the program: each event is cloned into each new thread, once per CPU. With
- * PERF_SIZES_CPUS_MAX CPUs, creating a thread takes half as long again (tests/bench/threads.c).
+ * A group begins and ends with its leader, which must not change then. Smaller sizes cost the program: each
+ * event is cloned into each new thread, once per CPU. With PERF_SIZES_CPUS_MAX CPUs, creating a thread takes
+ * half as long again (tests/bench/threads.c).
  */
 static void choose_sizes(struct perf *p)
 {
+	const struct planned_event *e = &p->opt.plan->events[0];
+
 	p->n_sizes = 1;
-	if (p->opt.stack_size || p->n_cpus > PERF_SIZES_CPUS_MAX)
+	if (!e->event->cpu_time || e->grouped || p->opt.stack_size || p->n_cpus > PERF_SIZES_CPUS_MAX)
 		return;
 	p->sizes[1] = p->sizes[0] / SMALLER_BY / 8 * 8;
 	p->n_sizes = 2;

@@ -62,7 +62,7 @@ bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint
 	struct task *t = e ? &p->tasks[e->task] : NULL;
 	uint32_t before;
 
-	if (!t || p->stopped || perf_side_band(e))
+	if (!t || p->stopped || !perf_sized(e))
 		return false;
 	before = t->learner.now;
 	if (!decide(&t->learner, (uint32_t)e->size, need, threads > p->n_tasks ? threads - p->n_tasks : 0))
@@ -80,5 +80,7 @@ uint32_t perf_id_stack_size(const struct perf *p, uint64_t id)
 {
 	const struct fd_event *e = perf_find_id(p, id);
 
-	return e && !perf_side_band(e) ? p->sizes[e->size] : 0;
+	if (!e || e->size == PERF_FURTHER)
+		return e ? p->further_size : 0;
+	return perf_sized(e) ? p->sizes[e->size] : 0;
 }

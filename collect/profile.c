@@ -488,6 +488,7 @@ void profile_reset(struct profile *p)
 	p->n_frames = p->n_stacks = p->n_labels = p->n_labelsets = p->n_samples = p->n_events = 0;
 	p->merged_events = 0;
 	p->quality = (struct profile_quality){0};
+	p->n_counters = 0;
 	strtab_release(&p->label_strings);
 	(void)strtab_init(&p->label_strings, MAX_LABEL_BYTES); /* out of memory: values become empty */
 	p->overflow_stack = profile_stack(p, &overflow, 1);

@@ -21,13 +21,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PROFILE_MAX_TYPES    16
+#define PROFILE_MAX_TYPES    40
+#define PROFILE_MAX_COUNTERS 33   /* events of one capture */
 #define PROFILE_MAX_FRAMES   1024 /* per stack; more is cut and marked [truncated] */
 #define PROFILE_MAX_STACKS   (1u << 20)
 #define PROFILE_MAX_LABELS   (1u << 16) /* label sets */
 #define PROFILE_MAX_SEGMENTS 16
 #define PROFILE_MAX_EVENTS   (1u << 19) /* samples kept one by one, with their time: 20 MB */
-#define PROFILE_MAX_COPIES   3
+#define PROFILE_MAX_COPIES   4
 #define PROFILE_MAX_RESIZES  32
 #define PROFILE_BUILD_ID_MAX 64
 #define PROFILE_NONE         UINT32_MAX
@@ -166,6 +167,23 @@ struct profile_type {
 	const char *name, *unit; /* static strings, as UPLOAD conventions name them */
 };
 
+/* One event of the capture, and what it counted in the window. Absent is not zero: see counted. */
+struct profile_counter {
+	const char *name;    /* borrowed for the capture's life */
+	const char *refused; /* why it was not to be had, likewise; NULL: it was */
+	const char *unit;    /* "count", "nanoseconds", "events" */
+	bool sampled;        /* else only counted */
+	bool kernel;         /* in the kernel as well; else in user mode only */
+	bool counted;        /* total means something */
+	bool has_user;       /* user does */
+	uint32_t type;       /* index: what its samples stand for; sampled only */
+	uint64_t total;      /* all tasks, scaled by enabled / running */
+	uint64_t user;       /* of it in user mode, counted by itself */
+	uint64_t samples, lost, throttled;
+	uint64_t enabled_ns, running_ns; /* over tasks and CPUs; running less: it shared its counter */
+	uint64_t period, freq;           /* asked for, one of both; sampled only */
+};
+
 enum unwind_end; /* collect/unwind_end.h */
 
 /* How far the window can be trusted. CPU times in nanoseconds. */
@@ -243,6 +261,8 @@ struct profile {
 	uint64_t duration_ns;      /* by the monotonic clock */
 	uint64_t seq;              /* window number from 0 */
 	struct profile_quality quality;
+	struct profile_counter counters[PROFILE_MAX_COUNTERS];
+	uint32_t n_counters;
 
 	/* private to profile.c */
 	struct idmap mapping_map, location_map, stack_map, labelset_map, sample_map;

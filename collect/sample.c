@@ -194,16 +194,50 @@ static bool accept_event(struct collector *c, struct thread *t, uint64_t id)
 	return true;
 }
 
-int sample_add(struct collector *c, const struct record *rec)
+/* What the sample of event @i stands for. */
+static uint64_t weight(const struct collector *c, const struct record *rec, uint32_t i)
 {
-	struct thread *t = procs_thread(c->procs, (pid_t)rec->pid, (pid_t)rec->tid);
-	uint64_t period = rec->u.sample.period ? rec->u.sample.period : c->period;
-	uint32_t n, stack, labels = PROFILE_NONE;
-	int err;
+	const struct planned_event *e = &c->plan.events[i];
+	uint64_t period = rec->u.sample.period;
 
 	/* What a program wrote, not the kernel: no sample stands for more than a window. */
 	if (c->timer && period > WEIGHT_MAX_NS)
-		period = c->period;
+		return c->period;
+	/* They come without one: perf_attr.c. */
+	return event_counts_each(e->event) || !period ? e->period : period;
+}
+
+/* Into the types of event @i, and of no other. */
+static int add_values(struct collector *c, const struct record *rec, uint32_t i, uint32_t stack,
+		      uint32_t labels)
+{
+	struct capture_event *e = &c->events[i];
+	uint64_t period = weight(c, rec, i);
+	bool counts = e->type_count != PROFILE_NONE;
+	int err = 0;
+
+	e->now.samples++;
+	e->now.sampled += period;
+	if (period > e->weight)
+		e->weight = period;
+	if (counts)
+		err = profile_add(&c->profile, stack, labels, e->type_count, 1);
+	if (!err)
+		err = profile_add(&c->profile, stack, labels, e->type_value, (int64_t)period);
+	if (!err && c->profile.max_events)
+		profile_event(&c->profile, stack, labels, window_clock_stamp(&c->clock, rec->time),
+			      counts ? e->type_count : e->type_value, counts ? 1 : (int64_t)period,
+			      e->type_value, (int64_t)period);
+	return err;
+}
+
+int sample_add(struct collector *c, const struct record *rec)
+{
+	struct thread *t = procs_thread(c->procs, (pid_t)rec->pid, (pid_t)rec->tid);
+	uint32_t n, stack, labels = PROFILE_NONE, event = c->timer ? 0 : perf_id_event(c->perf, rec->id);
+
+	if (event >= c->plan.n || c->events[event].type_value == PROFILE_NONE)
+		return 0; /* closed as surplus */
 	if (t && !accept_event(c, t, rec->id))
 		return 0;
 	n = add_kernel(c, rec, 0);
@@ -215,12 +249,5 @@ int sample_add(struct collector *c, const struct record *rec)
 		c->locations[n++] = c->loc_incomplete;
 	stack = profile_stack(&c->profile, c->locations, n);
 	c->profile.quality.samples++;
-	c->now.sampled += period;
-	err = profile_add(&c->profile, stack, labels, c->type_count, 1);
-	if (!err)
-		err = profile_add(&c->profile, stack, labels, c->type_value, (int64_t)period);
-	if (!err && c->profile.max_events)
-		profile_event(&c->profile, stack, labels, window_clock_stamp(&c->clock, rec->time),
-			      c->type_count, 1, c->type_value, (int64_t)period);
-	return err;
+	return add_values(c, rec, event, stack, labels);
 }

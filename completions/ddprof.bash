@@ -4,13 +4,13 @@
 
 _ddprof_commands='run attach report upload events help version completion'
 _ddprof_shells='bash zsh fish'
-_ddprof_with_value='--pid -p --duration -d --exit-timeout --enable --frequency -F --stack-size --stack-sample-size --fallback --inlined-functions -I --debug-dir --output -o --window -w --upload-period -u --keep --url -U --host -H --port -P --agentless --site --api-key --upload-timeout --spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service -S --environment --env -E --service-version -V --tags -T --sort --top -n --type --names --log-level -l --log-mode --event -e --preset --internal-stats -b --config --capture-config --nice --cpu-affinity --worker-period --fault-info --socket --pipefd --initial-loaded-libs-check-delay --loaded-libs-check-interval --maximum-pids --switch-user'
+_ddprof_with_value='--pid -p --duration -d --exit-timeout --enable --frequency -F --event -e --counters --preset --stack-size --stack-sample-size --fallback --inlined-functions -I --debug-dir --output -o --window -w --upload-period -u --keep --url -U --host -H --port -P --agentless --site --api-key --upload-timeout --spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service -S --environment --env -E --service-version -V --tags -T --sort --top -n --type --names --log-level -l --log-mode --internal-stats -b --config --capture-config --nice --cpu-affinity --worker-period --fault-info --socket --pipefd --initial-loaded-libs-check-delay --loaded-libs-check-interval --maximum-pids --switch-user'
 
 _ddprof_options()
 {
 	case $1 in
-	run) echo '--pid --follow --duration --in-place --wrap --exit-timeout --enable --frequency --stack-size --user-only --fallback --no-inlines --inlined-functions --timeline --no-timeline --debug-dir --debuginfod --output --window --upload-period --keep --upload --no-upload --url --host --port --agentless --site --api-key --upload-timeout --spool --no-spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service --environment --service-version --tags --names --quiet --log-level --log-mode --help --help-extended --version' ;;
-	attach) echo '--pid --duration --exit-timeout --frequency --stack-size --user-only --no-inlines --inlined-functions --timeline --no-timeline --debug-dir --debuginfod --output --window --upload-period --keep --upload --no-upload --url --host --port --agentless --site --api-key --upload-timeout --spool --no-spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service --environment --service-version --tags --names --quiet --log-level --log-mode --help --help-extended --version' ;;
+	run) echo '--pid --follow --duration --in-place --wrap --exit-timeout --enable --frequency --event --counters --preset --stack-size --user-only --fallback --no-inlines --inlined-functions --timeline --no-timeline --debug-dir --debuginfod --output --window --upload-period --keep --upload --no-upload --url --host --port --agentless --site --api-key --upload-timeout --spool --no-spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service --environment --service-version --tags --names --quiet --log-level --log-mode --help --help-extended --version' ;;
+	attach) echo '--pid --duration --exit-timeout --frequency --event --counters --preset --stack-size --user-only --no-inlines --inlined-functions --timeline --no-timeline --debug-dir --debuginfod --output --window --upload-period --keep --upload --no-upload --url --host --port --agentless --site --api-key --upload-timeout --spool --no-spool --spool-size --spool-count --spool-age --do-export --runtime-id --debug-pprof-prefix --service --environment --service-version --tags --names --quiet --log-level --log-mode --help --help-extended --version' ;;
 	report) echo '--sort --top --type --names --help --version' ;;
 	upload) echo '--url --host --port --agentless --site --api-key --upload-timeout --spool --spool-size --spool-count --spool-age --service --environment --service-version --tags --quiet --log-level --log-mode --help --version' ;;
 	events) echo '--all --help --version' ;;
@@ -26,6 +26,7 @@ _ddprof_value()
 	case $1 in
 	--pid | -p) _ddprof_words "$(command ps -eo pid= 2>/dev/null)" "$2" ;;
 	--enable) _ddprof_words 'true false' "$2" ;;
+	--preset) _ddprof_words 'default cpu_only alloc_only cpu_live_heap' "$2" ;;
 	--fallback) _ddprof_words 'auto preload none' "$2" ;;
 	--inlined-functions | -I) _ddprof_words 'true false' "$2" ;;
 	--debug-dir) _ddprof_files "$2" ;;

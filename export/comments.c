@@ -93,6 +93,49 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 	return err;
 }
 
+#define COUNTER_NAME_MAX 256
+
+/* A label may hold anything, a line of comments only one key. */
+static void counter_name(const char *name, char out[COUNTER_NAME_MAX])
+{
+	size_t i;
+
+	for (i = 0; name[i] && i + 1 < COUNTER_NAME_MAX; i++)
+		out[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i];
+	out[i] = '\0';
+}
+
+/* What is not known is left out: absent is not zero. */
+static int add_counter(struct comments *c, const struct profile *p, const struct profile_counter *e)
+{
+	const struct {
+		const char *field;
+		bool known;
+		uint64_t value;
+	} fields[] = {
+		{"total", e->counted, e->total},           {"user", e->counted && e->has_user, e->user},
+		{"samples", e->sampled, e->samples},       {"lost", e->sampled, e->lost},
+		{"throttled", e->sampled, e->throttled},   {"enabled_ns", e->counted, e->enabled_ns},
+		{"running_ns", e->counted, e->running_ns}, {"period", e->sampled && e->period, e->period},
+		{"freq", e->sampled && e->freq, e->freq},
+	};
+	char name[COUNTER_NAME_MAX];
+	uint32_t i;
+	int err = 0;
+
+	counter_name(e->name, name);
+	if (e->refused)
+		return add(c, "ddprof.event.%s.refused: %s", name, e->refused);
+	for (i = 0; i < sizeof(fields) / sizeof(*fields) && !err; i++)
+		if (fields[i].known)
+			err = add(c, "ddprof.event.%s.%s: %" PRIu64, name, fields[i].field, fields[i].value);
+	if (!err && e->sampled && e->type < p->n_types)
+		err = add(c, "ddprof.event.%s.type: %s", name, p->types[e->type].name);
+	if (!err && !e->kernel)
+		err = add(c, "ddprof.event.%s.mode: user", name);
+	return err;
+}
+
 /* The sizes of the stack copies: how many samples had each, and the changes. */
 static int add_stack_sizes(struct comments *c, const struct profile_quality *q)
 {
@@ -186,15 +229,17 @@ static int count_addresses(const struct profile *p, const struct names *names, s
 	return 0;
 }
 
-/* Samples of entry @i: of the first type that counts anything; each entry is one if none does. */
+/* Samples of entry @i: of the first type that counts them; each entry is one if none does. */
 static uint64_t sample_count(const struct profile *p, uint32_t i)
 {
+	const char *suffix;
 	uint32_t k;
 	int64_t v;
 
 	for (k = 0; k < p->n_types; k++) {
 		v = p->values[(size_t)i * p->n_types + k];
-		if (!strcmp(p->types[k].unit, "count"))
+		suffix = strrchr(p->types[k].name, '-');
+		if (suffix && !strcmp(suffix, "-samples"))
 			return v > 0 ? (uint64_t)v : 0;
 	}
 	return 1;
@@ -320,6 +365,8 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 	if (!err && p->max_events)
 		err = add(c, "ddprof.timeline: %u samples with their time, %" PRIu64 " merged", p->n_events,
 			  p->merged_events);
+	for (i = 0; i < p->n_counters && !err; i++)
+		err = add_counter(c, p, &p->counters[i]);
 	if (!err)
 		err = add_stack_sizes(c, &p->quality);
 	if (!err)

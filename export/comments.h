@@ -7,6 +7,14 @@
  *	ddprof.version, ddprof.window    of the profiler; number of the window
  *	ddprof.tag.KEY                   one per tag
  *	ddprof.quality.FIELD             struct profile_quality by its names, left out if 0
+ *	ddprof.event.NAME.FIELD          one event of the capture; left out what is not known:
+ *	                                 total (counted over the profile by all tasks, scaled by enabled /
+ *	                                 running), user (of it in user mode, counted by itself), samples,
+ *	                                 lost, throttled, enabled_ns, running_ns (sums over tasks and
+ *	                                 CPUs; less running: it shared its counter), period or freq (asked
+ *	                                 for), type (of the profile, that takes what its samples stand for;
+ *	                                 without: counted only), mode (user: nothing of the kernel is in
+ *	                                 it), or refused: why it was not to be had. NAME may hold dots
  *	ddprof.quality.stack_copies.SIZE samples that came with SIZE bytes of stack
  *	ddprof.stack_resize              the first changes of that size: what, when, of which threads
  *	ddprof.end.WHY                   user stacks that ended so

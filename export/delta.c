@@ -33,6 +33,8 @@ int delta_take(struct delta_base *b, const struct profile *p)
 	b->end_ns = p->end_ns;
 	b->duration_ns = p->duration_ns;
 	b->quality = p->quality;
+	memcpy(b->counters, p->counters, sizeof(b->counters));
+	b->n_counters = p->n_counters;
 	return 0;
 }
 
@@ -63,6 +65,17 @@ static void quality_minus(struct profile_quality *q, const struct profile_qualit
 	minus(&q->rusage_cpu_ns, b->rusage_cpu_ns);
 }
 
+static void counter_minus(struct profile_counter *c, const struct profile_counter *b)
+{
+	minus(&c->total, b->total);
+	minus(&c->user, b->user);
+	minus(&c->samples, b->samples);
+	minus(&c->lost, b->lost);
+	minus(&c->throttled, b->throttled);
+	minus(&c->enabled_ns, b->enabled_ns);
+	minus(&c->running_ns, b->running_ns);
+}
+
 void delta_apply(const struct delta_base *b, struct profile *p)
 {
 	size_t n = (size_t)p->n_samples * p->n_types, i;
@@ -81,4 +94,6 @@ void delta_apply(const struct delta_base *b, struct profile *p)
 		p->start_ns = b->end_ns;
 	minus(&p->duration_ns, b->duration_ns);
 	quality_minus(&p->quality, &b->quality);
+	for (i = 0; i < p->n_counters && i < b->n_counters; i++) /* a capture's events do not change */
+		counter_minus(&p->counters[i], &b->counters[i]);
 }

@@ -19,6 +19,8 @@ struct delta_base {
 	uint64_t merged_events;
 	uint64_t end_ns, duration_ns;
 	struct profile_quality quality;
+	struct profile_counter counters[PROFILE_MAX_COUNTERS];
+	uint32_t n_counters;
 };
 
 void delta_init(struct delta_base *b);

@@ -28,7 +28,7 @@ void event_time(uint64_t ns, char out[31])
 	snprintf(out, 31, "%.19s.%09uZ", day, (unsigned)(ns % 1000000000u));
 }
 
-static void put_tags(struct json *j, const struct event *e)
+static void put_tags(struct json *j, const struct upload_event *e)
 {
 	struct buf line;
 	uint32_t i;
@@ -86,7 +86,7 @@ static void put_process_tags(struct json *j, const struct facts *f)
 	buf_release(&line);
 }
 
-static void put_internal(struct json *j, const struct event *e)
+static void put_internal(struct json *j, const struct upload_event *e)
 {
 	json_key(j, "internal");
 	json_object(j);
@@ -105,7 +105,7 @@ static void put_internal(struct json *j, const struct event *e)
 	json_close(j);
 }
 
-static void put_application(struct json *j, const struct event *e)
+static void put_application(struct json *j, const struct upload_event *e)
 {
 	char time[31] = "";
 
@@ -145,7 +145,7 @@ static void put_cpu_model(struct json *j)
 	json_field(j, "cpu_model", at + 1 + strspn(at + 1, " \t"));
 }
 
-static void put_platform(struct json *j, const struct event *e)
+static void put_platform(struct json *j, const struct upload_event *e)
 {
 	char host[256] = "";
 	struct utsname u;
@@ -203,7 +203,7 @@ static void put_quality(struct json *j, const struct profile_quality *q)
 	json_close(j);
 }
 
-static void put_profiler(struct json *j, const struct event *e)
+static void put_profiler(struct json *j, const struct upload_event *e)
 {
 	static const char prefix[] = "ddprof.";
 	const char *s, *colon;
@@ -229,7 +229,7 @@ static void put_profiler(struct json *j, const struct event *e)
 	json_close(j);
 }
 
-static void put_runtime(struct json *j, const struct event *e)
+static void put_runtime(struct json *j, const struct upload_event *e)
 {
 	json_key(j, "runtime");
 	json_object(j);
@@ -246,7 +246,7 @@ static void put_runtime(struct json *j, const struct event *e)
 	json_close(j);
 }
 
-int event_json(const struct event *e, struct buf *out)
+int event_json(const struct upload_event *e, struct buf *out)
 {
 	char start[31], end[31];
 	struct json j;

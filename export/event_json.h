@@ -17,7 +17,7 @@
 #define EVENT_JSON_MAX (1u << 20)
 
 /* All of it borrowed. */
-struct event {
+struct upload_event {
 	uint64_t start_ns, end_ns; /* Unix epoch */
 	const struct tags *tags;
 	const char *const *custom_labels; /* announced as ddprof.custom_ctx tags */
@@ -35,7 +35,7 @@ struct event {
 };
 
 /* Append to @out, which need be no larger than EVENT_JSON_MAX. 0 or -errno. */
-int event_json(const struct event *e, struct buf *out);
+int event_json(const struct upload_event *e, struct buf *out);
 
 /* @ns as "2026-01-31T23:59:59.123456789Z", 31 bytes with the NUL. */
 void event_time(uint64_t ns, char out[31]);

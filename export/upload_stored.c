@@ -189,7 +189,7 @@ int upload_stored_event(const struct pprof *p, const struct tags *user, uint64_t
 	char lines[SETTINGS_MAX][LINE_MAX_LEN];
 	const char *set[SETTINGS_MAX];
 	struct tags tags;
-	struct event e;
+	struct upload_event e;
 	int err;
 
 	if (p->time_nanos > 0)
@@ -198,11 +198,11 @@ int upload_stored_event(const struct pprof *p, const struct tags *user, uint64_t
 		start = time_ns > length ? time_ns - length : 0;
 	tags_init(&tags);
 	err = make_tags(&tags, p, user);
-	e = (struct event){.start_ns = start,
-			   .end_ns = start + length,
-			   .tags = &tags,
-			   .settings = set,
-			   .n_settings = settings(p, lines, set)};
+	e = (struct upload_event){.start_ns = start,
+				  .end_ns = start + length,
+				  .tags = &tags,
+				  .settings = set,
+				  .n_settings = settings(p, lines, set)};
 	if (!err)
 		err = event_json(&e, out);
 	tags_release(&tags);

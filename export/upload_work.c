@@ -133,7 +133,7 @@ static int make_event(const struct export_job *job, const struct upload_report *
 	const char *keys[MAX_CUSTOM];
 	struct runtime runtime;
 	struct tags tags;
-	struct event e = {
+	struct upload_event e = {
 		.start_ns = job->profile->start_ns,
 		.end_ns = job->profile->end_ns,
 		.tags = &tags,

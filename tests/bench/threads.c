@@ -38,15 +38,17 @@ static double create_join_us(void)
 
 static int measure(unsigned cpus)
 {
+	struct event_plan plan;
 	struct perf_options opt = {
-		.event = event_default(),
-		.period = 1000000000 / 99,
+		.plan = &plan,
 		.stack_size = cpus > PERF_SIZES_CPUS_MAX ? 8184 : 0, /* as perf.c chooses on such a machine */
 	};
 	struct perf *perf;
 	unsigned open = 0;
-	int err = perf_new(&perf, &opt);
+	int err;
 
+	event_plan_make(&plan, NULL, 99, true);
+	err = perf_new(&perf, &opt);
 	while (!err && open < cpus) {
 		err = perf_open_task(perf, (pid_t)getpid(), false);
 		open += perf_cpus(perf);

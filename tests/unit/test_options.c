@@ -147,8 +147,8 @@ static void the_former_tools_flags_are_taken_with_their_arguments(void **state)
 	struct line l;
 
 	(void)state;
-	assert_int_equal(parse(&l, COMMAND_RUN, "-U u -H h -P 1 -I true -u 9 -e x -b s -l warn -t -g app -v"),
-			 0);
+	assert_int_equal(
+		parse(&l, COMMAND_RUN, "-U u -H h -P 1 -I true -u 9 -e sCPU -b s -l warn -t -g app -v"), 0);
 	assert_int_equal(l.o.argc, 2);
 	assert_string_equal(l.o.argv[0], "app");
 	assert_int_equal(l.o.log_level, LOG_LEVEL_WARN);
@@ -160,11 +160,122 @@ static void what_is_not_built_is_named_once(void **state)
 	struct line l;
 
 	(void)state;
-	assert_int_equal(parse(&l, COMMAND_RUN, "-e x -e y -b s app"), 0);
+	assert_int_equal(parse(&l, COMMAND_RUN, "--nice 1 --nice 2 -b s app"), 0);
 	assert_int_equal(l.o.argc, 1);
 	(void)buf_put_u8(&l.o.not_built, 0);
-	assert_string_equal((char *)l.o.not_built.data, "--event, --internal-stats");
+	assert_string_equal((char *)l.o.not_built.data, "--nice, --internal-stats");
 	options_release(&l.o);
+}
+
+static const char *names(const struct event_list *l)
+{
+	static char text[512];
+	uint32_t i;
+
+	text[0] = '\0';
+	for (i = 0; i < l->n; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
+			 l->events[i].name);
+	return text;
+}
+
+/* The events that a command line comes to. */
+static void gives(const char *words, const char *events, const char *warning)
+{
+	struct line l;
+
+	assert_int_equal(parse(&l, COMMAND_RUN, words), 0);
+	assert_int_equal(options_settle_events(&l.o), 0);
+	assert_string_equal(names(&l.o.events), events);
+	(void)buf_put_u8(&l.o.warnings, 0);
+	if (warning)
+		assert_non_null(strstr((char *)l.o.warnings.data, warning));
+	else
+		assert_int_equal(l.o.warnings.len, 1);
+	options_release(&l.o);
+}
+
+static void events_counters_and_presets_make_one_list(void **state)
+{
+	(void)state;
+	gives("app", "task-clock cycles instructions cache-misses branch-misses", NULL);
+	gives("--counters none app", "task-clock", NULL);
+	gives("--counters page-faults,instructions app", "task-clock page-faults instructions", NULL);
+	gives("-e page-faults app", "page-faults", NULL);
+	gives("-e page-faults -e sCS,sCPU app", "page-faults context-switches task-clock", NULL);
+	gives("-e page-faults --counters auto app",
+	      "page-faults cycles instructions cache-misses branch-misses", NULL);
+	gives("-e cycles --counters cycles,sPF app", "cycles page-faults", NULL);
+	gives("--preset cpu_only --counters none app", "task-clock", NULL);
+	gives("--preset cpu_only -e sPF app", "task-clock page-faults", NULL);
+	gives("-e sCPU -e sALLOC,mode=l,period=9 app", "task-clock", "sALLOC: ");
+	gives("--preset cpu_live_heap --counters none app", "task-clock", "sALLOC: ");
+	gives("--preset alloc_only --counters none app", "task-clock", "sALLOC: ");
+}
+
+static void a_counter_of_the_default_set_is_optional_and_slow(void **state)
+{
+	struct line l;
+
+	(void)state;
+	assert_int_equal(parse(&l, COMMAND_RUN, "-F 400 app"), 0);
+	assert_int_equal(options_settle_events(&l.o), 0);
+	assert_true(l.o.events.events[1].optional);
+	assert_int_equal(l.o.events.events[1].freq, 100);
+	assert_false(l.o.events.events[0].optional);
+	options_release(&l.o);
+}
+
+static void events_that_are_none_are_refused_with_the_nearest(void **state)
+{
+	(void)state;
+	refuses(COMMAND_RUN, "-e page-fault app",
+		"--event: 'page-fault' is no event that is known here\n  nearest: page-faults");
+	refuses(COMMAND_RUN, "-e page-faults,freq=99 app",
+		"--event: freq=99: the kernel keeps no rate of 'page-faults', of which it sees each single "
+		"one\n"
+		"  period=N takes every Nth");
+}
+
+static char *environment_of_events(const char *name)
+{
+	if (!strcmp(name, "DD_PROFILING_NATIVE_EVENTS"))
+		return (char *)(uintptr_t) "sPF;sCS";
+	return !strcmp(name, "DD_PROFILING_NATIVE_PRESET") ? (char *)(uintptr_t) "cpu_only" : NULL;
+}
+
+static char *wrong_events(const char *name)
+{
+	return strcmp(name, "DD_PROFILING_NATIVE_EVENTS") ? NULL : (char *)(uintptr_t) "page-fault";
+}
+
+static void events_of_the_command_line_take_the_place_of_the_environments(void **state)
+{
+	char flag[] = "-e", event[] = "r1", app[] = "app", *argv[] = {flag, event, app, NULL};
+	char why[OPTIONS_ERROR_MAX];
+	struct options o;
+
+	(void)state;
+	options_init(&o, COMMAND_RUN);
+	assert_int_equal(options_environment(&o, environment_of_events), 0);
+	assert_string_equal(names(&o.events), "page-faults context-switches");
+	assert_int_equal(options_parse(&o, 3, argv, why), 0);
+	assert_int_equal(options_settle_events(&o), 0);
+	assert_string_equal(names(&o.events), "r1");
+	options_release(&o);
+	options_init(&o, COMMAND_RUN);
+	assert_int_equal(options_environment(&o, environment_of_events), 0);
+	assert_int_equal(options_settle_events(&o), 0);
+	assert_string_equal(names(&o.events), "task-clock page-faults context-switches");
+	options_release(&o);
+	options_init(&o, COMMAND_RUN);
+	assert_int_equal(options_environment(&o, wrong_events), 0);
+	(void)buf_put_u8(&o.warnings, 0);
+	assert_string_equal(
+		(char *)o.warnings.data,
+		"DD_PROFILING_NATIVE_EVENTS: 'page-fault' is no event that is known here; nearest: "
+		"page-faults; ignored\n");
+	options_release(&o);
 }
 
 static void naming_options_are_kept_and_tags_merged(void **state)
@@ -401,6 +512,10 @@ int main(void)
 		cmocka_unit_test(an_explicit_window_is_told_from_the_upload_period),
 		cmocka_unit_test(the_former_tools_flags_are_taken_with_their_arguments),
 		cmocka_unit_test(what_is_not_built_is_named_once),
+		cmocka_unit_test(events_counters_and_presets_make_one_list),
+		cmocka_unit_test(a_counter_of_the_default_set_is_optional_and_slow),
+		cmocka_unit_test(events_that_are_none_are_refused_with_the_nearest),
+		cmocka_unit_test(events_of_the_command_line_take_the_place_of_the_environments),
 		cmocka_unit_test(naming_options_are_kept_and_tags_merged),
 		cmocka_unit_test(a_bad_tag_costs_a_warning_that_names_it),
 		cmocka_unit_test(pid_makes_run_an_attach),

@@ -325,10 +325,10 @@ static void times_are_utc_with_nanoseconds(void **state)
 	unsetenv("TZ");
 }
 
-static struct event plain_event(const struct tags *tags, const struct facts *f, const struct runtime *r,
-				const struct profile_quality *q)
+static struct upload_event plain_event(const struct tags *tags, const struct facts *f,
+				       const struct runtime *r, const struct profile_quality *q)
 {
-	return (struct event){
+	return (struct upload_event){
 		.start_ns = 5, .end_ns = 5, .tags = tags, .facts = f, .runtime = r, .quality = q};
 }
 
@@ -338,7 +338,7 @@ static void the_flag_is_set_in_place_and_cannot_be_forged(void **state)
 	struct runtime r = {.runtime = "native"};
 	struct profile_quality q = {0};
 	struct tags tags;
-	struct event e = plain_event(&tags, &f, &r, &q);
+	struct upload_event e = plain_event(&tags, &f, &r, &q);
 	struct buf b;
 	size_t len;
 
@@ -366,7 +366,7 @@ static void an_event_without_length_lasts_a_nanosecond(void **state)
 	struct runtime r = {.runtime = "native"};
 	struct profile_quality q = {0};
 	struct tags tags;
-	struct event e = plain_event(&tags, &f, &r, &q);
+	struct upload_event e = plain_event(&tags, &f, &r, &q);
 	struct buf b;
 
 	(void)state;
