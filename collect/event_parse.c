@@ -58,9 +58,15 @@ static void pass_over(struct parser *p, const char *text)
 /* ... and keeps what this machine or user has not, with the first line of the reason. */
 static int keep_refused(struct parser *p, struct event *ev, int err)
 {
+	const char *why = p->why.text;
+	size_t len = strlen(ev->name);
+
 	if (!p->list->lenient || (err != -ENODEV && err != -EACCES))
 		return err;
-	ev->refused = strndup(p->why.text, strcspn(p->why.text, "\n"));
+	/* Who tells it begins with the name. */
+	if (*why == '\'' && !strncmp(why + 1, ev->name, len) && !strncmp(why + 1 + len, "': ", 3))
+		why += len + 4;
+	ev->refused = strndup(why, strcspn(why, "\n"));
 	if (!ev->refused)
 		return event_refuse(&p->why, -ENOMEM, "out of memory");
 	ev->err = err;

@@ -42,6 +42,19 @@ static int leader_fd(const struct perf *p, uint32_t first, uint32_t cpu, uint32_
 	return -1;
 }
 
+/* The first event is open already: what it does in user mode is good to have. */
+static int open_first_user(struct perf *p, pid_t tid, bool on_exec)
+{
+	const struct planned_event *e = &p->opt.plan->events[0];
+	uint32_t cpu;
+	int err = 0;
+
+	for (cpu = 0; cpu < p->n_cpus && e->user_part && (!err || err == -ENODEV); cpu++)
+		if (perf_counts_on(e->event, p->cpus[cpu]))
+			err = perf_open_one(p, tid, cpu, 0, PERF_USER_PART, -1, on_exec);
+	return err == -ESRCH ? err : 0;
+}
+
 static int open_event(struct perf *p, pid_t tid, uint32_t first, uint32_t event, bool on_exec)
 {
 	const struct planned_event *e = &p->opt.plan->events[event];
@@ -95,24 +108,22 @@ int perf_open_further(struct perf *p, pid_t tid, uint32_t first, bool on_exec)
 	struct event_plan *plan = p->opt.plan;
 	bool grouped = plan->events[0].grouped;
 	uint32_t i;
-	int err;
+	int err = open_first_user(p, tid, on_exec);
 
-	for (i = 1; i < plan->n; i++) {
+	for (i = 1; i < plan->n && !err; i++) {
 		if (plan->events[i].err)
 			continue;
 		err = open_event(p, tid, first, i, on_exec);
-		if (!err)
-			continue;
-		if (err == -ESRCH)
-			return err;
-		/* On a later task it is what the task can do without, as long as there are descriptors. */
-		if (!p->n_tasks) {
+		if (err && err != -ESRCH && !p->n_tasks) {
 			event_plan_refuse(plan, i, err);
 			close_refused(p, first);
-		} else if (err == -EMFILE || err == -ENFILE || err == -ENOMEM) {
-			return err;
+			err = 0;
+		} else if (err != -ESRCH && err != -EMFILE && err != -ENFILE && err != -ENOMEM) {
+			err = 0; /* a later task can do without it, as long as there are descriptors */
 		}
 	}
+	if (err)
+		return err;
 	/* Its group may be gone. On exec it has what it needs. */
 	if (!on_exec && grouped && !plan->events[0].grouped) {
 		for (i = first; i < p->n; i++)

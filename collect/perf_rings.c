@@ -119,13 +119,23 @@ static bool rings_suffice(const struct perf *p)
 					     others * RING_SAMPLES_MIN * (p->further_size + SAMPLE_OVERHEAD);
 }
 
+/* What happens not by the clock may happen in bursts: copies as of the further ones. */
+static uint32_t first_size(const struct perf *p)
+{
+	uint32_t i = 0;
+
+	while (!p->opt.plan->events[0].event->cpu_time && largest_sizes[i] > FURTHER_SIZE)
+		i++;
+	return i;
+}
+
 /* Open with the largest copies of which a ring holds enough, and map the rings. */
 static int open_and_map(struct perf *p, pid_t tid, bool on_exec)
 {
 	uint32_t i, last = sizeof(largest_sizes) / sizeof(largest_sizes[0]) - 1;
 	int err;
 
-	for (i = 0;; i++) {
+	for (i = first_size(p);; i++) {
 		p->sizes[0] = p->opt.stack_size ? p->opt.stack_size : largest_sizes[i];
 		p->further_size = p->sizes[0] < FURTHER_SIZE ? p->sizes[0] : FURTHER_SIZE;
 		err = perf_open_events(p, tid, on_exec);

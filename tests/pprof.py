@@ -4,6 +4,8 @@
 
   pprof.py FILE own [TYPE]        own value per innermost function, in per cent
   pprof.py FILE total NAME [TYPE] value of all stacks that contain NAME, in per cent
+  pprof.py FILE value NAME TYPE   the same as it is
+  pprof.py FILE types             name/unit of each sample type, one per line
   pprof.py FILE sum TYPE          sum of a sample type
   pprof.py FILE duration          of the profile in ns
   pprof.py FILE comments          one per line
@@ -175,6 +177,11 @@ def main(argv):
         t = p.type(argv[4] if len(argv) > 4 else None)
         v = sum(smp[1][t] for smp in p.samples if argv[3] in p.stack(smp))
         print(f"{100 * v / (p.sum(t) or 1):.2f}")
+    elif what == "value":
+        t = p.type(argv[4])
+        print(sum(smp[1][t] for smp in p.samples if argv[3] in p.stack(smp)))
+    elif what == "types":
+        print("\n".join(f"{t[0]}/{t[1]}" for t in p.types))
     elif what == "sum":
         print(p.sum(p.type(argv[3])))
     elif what == "duration":
