@@ -23,6 +23,7 @@
 
 #define LOOKS_MAX   32
 #define THREADS_MAX PROCS_MAX
+#define FEW_THREADS 64
 
 struct tids {
 	pid_t *tid;
@@ -147,6 +148,23 @@ static int add_target(struct collector *c, pid_t pid)
 	return 0;
 }
 
+static int count_task(pid_t tid, void *arg)
+{
+	uint32_t *n = arg;
+
+	(void)tid;
+	return ++*n > FEW_THREADS ? -E2BIG : 0;
+}
+
+static bool many_threads(const pid_t *pids, uint32_t n)
+{
+	uint32_t i, threads = 0;
+
+	for (i = 0; i < n && threads <= FEW_THREADS; i++)
+		(void)procfs_tasks(pids[i], count_task, &threads);
+	return threads > FEW_THREADS;
+}
+
 int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad)
 {
 	struct attaching a = {.c = c};
@@ -155,6 +173,7 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 
 	*bad = 0;
 	c->attached = true;
+	c->many_threads = many_threads(pids, n);
 	err = collector_open(c);
 	if (err)
 		return err;

@@ -97,6 +97,8 @@ int collector_open(struct collector *c)
 	int err;
 
 	event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
+	if (c->many_threads || sysconf(_SC_NPROCESSORS_ONLN) > PERF_SIZES_CPUS_MAX)
+		event_plan_drop_optional(&c->plan);
 	err = ladder_probe(&c->ladder, c->plan.events[0].event, c->opt.user_only);
 	if (err)
 		return err;

@@ -71,6 +71,7 @@ struct collector {
 	int epfd;
 
 	bool attached;
+	bool many_threads; /* to be attached to: only what was asked for is opened on each */
 	struct target *targets;
 	uint32_t n_targets;
 

@@ -286,11 +286,21 @@ static size_t element_length(const char *s)
 	return i;
 }
 
+/* Names reach terminals and the lines of a profile's comments. */
+static int check_bytes(const struct parser *p, const char *s)
+{
+	for (; *s; s++)
+		if (*s != '\t' && ((unsigned char)*s < 0x20 || *s == 0x7f))
+			return event_refuse(&p->why, -EINVAL,
+					    "there is a control character in the list of events");
+	return 0;
+}
+
 static int parse(struct parser *p, const char *s)
 {
 	char text[2 * EVENT_NAME_MAX];
+	int err = check_bytes(p, s);
 	size_t n;
-	int err = 0;
 
 	while (!err && *s) {
 		if (strchr(" \t,;", *s)) {

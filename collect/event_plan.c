@@ -182,6 +182,16 @@ void event_plan_refuse(struct event_plan *p, uint32_t i, int err)
 	set_leaders(p);
 }
 
+void event_plan_drop_optional(struct event_plan *p)
+{
+	uint32_t i;
+
+	for (i = 1; i < p->n; i++)
+		if (!p->events[i].err && p->events[i].event->optional)
+			set_refusal(&p->events[i], -E2BIG, "too many processors or threads");
+	set_leaders(p);
+}
+
 /* One that cannot be had takes its group with it, before anything leads. */
 static void refuse_groups(struct event_plan *p)
 {

@@ -48,6 +48,10 @@ struct event_plan {
 /* @frequency: samples a second. @user_only: nothing of the kernel, where that leaves anything. */
 void event_plan_make(struct event_plan *p, const struct event_list *list, uint32_t frequency, bool user_only);
 
+/* The optional ones are left out: each event is cloned into each thread, and attached to each, once per CPU.
+ */
+void event_plan_drop_optional(struct event_plan *p);
+
 /* It cannot be opened after all, nor then can its group; the first event stays. */
 void event_plan_refuse(struct event_plan *p, uint32_t i, int err);
 

@@ -250,6 +250,9 @@ static void what_cannot_be_meant_is_refused_with_its_reason(void **state)
 	refuses("cycles period=99999999999999999999", -EINVAL, "period=");
 	refuses("cycles sALLOC", -ENOTSUP, "allocations");
 	refuses("cycles mode=m", -ENOTSUP, "mode=m");
+	refuses("cycles,label=a\nb", -EINVAL, "control character");
+	refuses("page-faults freq=99", -EINVAL, "keeps no rate of 'page-faults'");
+	refuses("{cycles,page-faults} freq=99", -EINVAL, "period=N");
 	refuses("cycles colour=red", -EINVAL, "colour");
 	refuses("mem:here", -EINVAL, "mem:ADDRESS");
 	refuses("mem:0x10/3:r", -EINVAL, "length of 3");

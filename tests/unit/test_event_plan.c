@@ -157,6 +157,19 @@ static void timers_leave_cpu_time_only(void **state)
 	assert_int_equal(plan.refused, 1);
 }
 
+static void optional_events_are_left_out_without_being_counted_as_refused(void **state)
+{
+	(void)state;
+	if (perf_is_refused())
+		skip();
+	plans("task-clock,page-faults,minor-faults");
+	list.events[1].optional = true;
+	event_plan_drop_optional(&plan);
+	assert_int_not_equal(plan.events[1].err, 0);
+	assert_int_equal(plan.events[2].err, 0);
+	assert_int_equal(plan.refused, 0);
+}
+
 /* ---- what the kernel is asked for ---- */
 
 static struct perf_event_attr filled(uint32_t event, int size, bool on_exec)
@@ -219,6 +232,7 @@ int main(void)
 		cmocka_unit_test(with_nothing_left_cpu_time_is_put_in_front),
 		cmocka_unit_test(groups_know_their_leader),
 		cmocka_unit_test(timers_leave_cpu_time_only),
+		cmocka_unit_test(optional_events_are_left_out_without_being_counted_as_refused),
 		cmocka_unit_test(attributes_say_how_each_is_sampled),
 	};
 
