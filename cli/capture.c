@@ -145,7 +145,7 @@ static void tell_fallback(const struct session *s)
 {
 	const struct ladder *l = collector_ladder(s->collector);
 	const char *fix = strchr(l->advice, '\n'), *why = l->err ? l->advice : "as asked for";
-	uint32_t rate = timer_rate(s->opt->frequency);
+	uint32_t wanted = event_plan_frequency(collector_plan(s->collector)), rate = timer_rate(wanted);
 	int len = (int)strcspn(why, "\n");
 	char why_not[160];
 
@@ -153,10 +153,10 @@ static void tell_fallback(const struct session *s)
 	if (target_unreachable(s->opt->argv[0], why_not, sizeof(why_not)))
 		log_warn("'%s' itself is not profiled: %s, which shuts out timers in it; %.*s%s", s->program,
 			 why_not, len, why, fix);
-	else if (l->err || rate < s->opt->frequency)
+	else if (l->err || rate < wanted)
 		log_warn("%.*s: '%s' is profiled by timers in it instead, %u Hz%s, without kernel frames%s",
 			 len, why, s->program, rate,
-			 rate < s->opt->frequency ? " (the kernel's tick allows no more)" : "", fix);
+			 rate < wanted ? " (the kernel's tick allows no more)" : "", fix);
 }
 
 int capture_open(struct session *s)

@@ -90,7 +90,7 @@ static int set_auto(struct options *o)
 	return err;
 }
 
-static void warn_not_there(struct options *o)
+static void warn_not_there(struct options *o, bool nothing_else)
 {
 	char words[2 * sizeof(o->events.passed_over)];
 	const char *e = o->events.passed_over, *c = o->counters.passed_over;
@@ -99,20 +99,21 @@ static void warn_not_there(struct options *o)
 	if (!*words && o->preset_set && (o->preset & PRESET_ALLOCS))
 		snprintf(words, sizeof(words), "sALLOC");
 	if (*words)
-		options_warn(o,
-			     "%s: allocations and wall-clock time cannot be profiled yet, only perf events",
-			     words);
+		options_warn(o, "%s: allocations and wall-clock time cannot be profiled yet%s", words,
+			     nothing_else ? ", CPU time is instead" : "");
 }
 
 int options_settle_events(struct options *o)
 {
-	bool time = !o->events.n;
+	bool nothing = !o->events.n, time = nothing;
 	int err = 0;
 
 	/* What was said on the command line holds over what variables say. */
-	if (o->preset_set && (o->preset_given || !o->events_given))
-		time |= (o->preset & PRESET_TIME) != 0;
-	warn_not_there(o);
+	if (o->preset_set && (o->preset_given || !o->events_given) && (o->preset & PRESET_TIME)) {
+		time = true;
+		nothing = false;
+	}
+	warn_not_there(o, nothing);
 	if (time)
 		err = event_list_add_default(&o->events);
 	if (!err && o->counters_mode == COUNTERS_AUTO && (o->counters_given || !o->events_set))

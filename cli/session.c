@@ -207,14 +207,14 @@ static void give_up_exporter(struct session *s, const char *why)
 static uint32_t describe(const struct session *s, char lines[][160], const char **comments)
 {
 	const struct ladder *l = collector_ladder(s->collector);
+	uint32_t n = 0, i, rate = event_plan_frequency(collector_plan(s->collector));
 	struct utsname u;
-	uint32_t n = 0, i;
 
 	snprintf(lines[n++], 160, "ddprof.event: %.140s",
 		 collector_plan(s->collector)->events[0].event->name);
 	snprintf(lines[n++], 160, "ddprof.mode: %s", ladder_mode(l));
-	snprintf(lines[n++], 160, "ddprof.frequency_hz: %u",
-		 l->timer ? timer_rate(s->opt->frequency) : s->opt->frequency);
+	if (rate)
+		snprintf(lines[n++], 160, "ddprof.frequency_hz: %u", l->timer ? timer_rate(rate) : rate);
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));
 	snprintf(lines[n++], 160, "ddprof.target: %s (pid %d)", s->program, (int)s->pid);
 	if (!uname(&u))

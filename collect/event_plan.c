@@ -182,6 +182,15 @@ void event_plan_refuse(struct event_plan *p, uint32_t i, int err)
 	set_leaders(p);
 }
 
+uint32_t event_plan_frequency(const struct event_plan *p)
+{
+	const struct planned_event *e = &p->events[0];
+
+	if (e->event->cpu_time && e->period)
+		return (uint32_t)(1000000000 / e->period);
+	return (uint32_t)e->freq;
+}
+
 void event_plan_drop_optional(struct event_plan *p)
 {
 	uint32_t i;

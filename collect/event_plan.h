@@ -48,6 +48,9 @@ struct event_plan {
 /* @frequency: samples a second. @user_only: nothing of the kernel, where that leaves anything. */
 void event_plan_make(struct event_plan *p, const struct event_list *list, uint32_t frequency, bool user_only);
 
+/* Samples a second of the first event, of CPU time if it is a clock; 0: it has no rate. */
+uint32_t event_plan_frequency(const struct event_plan *p);
+
 /* The optional ones are left out: each event is cloned into each thread, and attached to each, once per CPU.
  */
 void event_plan_drop_optional(struct event_plan *p);
