@@ -107,6 +107,7 @@ int collector_open(struct collector *c)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	c->plan.events[0].kernel_frames = c->ladder.kernel;
 	c->plan.events[0].kernel = c->ladder.kernel || ladder_kernel_only(c->plan.events[0].event);
 	opt.count_lost = c->ladder.count_lost;
 	opt.user_chain = c->ladder.user_chain;

@@ -109,6 +109,7 @@ static void plan_one(struct planned_event *e, const struct event *ev, uint32_t f
 	}
 	e->sampled = st.access != EVENT_COUNT_ONLY;
 	e->kernel = st.access != EVENT_SAMPLE_USER && st.kernel && (in_kernel || !user_only);
+	e->kernel_frames = e->kernel && !user_only;
 	e->user_part = ev->split && e->kernel && !ev->modified && !ev->cpu_time && !in_kernel && !ev->path &&
 		       ev->attr.type != PERF_TYPE_BREAKPOINT;
 	if (e->sampled)

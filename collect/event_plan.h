@@ -32,6 +32,7 @@ struct planned_event {
 	char why[192];             /* then: a phrase */
 	bool sampled;              /* else counted only */
 	bool kernel;               /* what happens in the kernel, too */
+	bool kernel_frames;        /* stacks of it with the kernel's part */
 	bool user_part;            /* what happens in user mode is also counted by itself */
 	uint64_t period, freq;     /* if sampled: one of both */
 	uint32_t leader;           /* index of its group's leader; its own: it leads, or is alone */

@@ -67,7 +67,7 @@ int perf_new(struct perf **out, const struct perf_options *opt)
 	if (!p->sources || !p->out_fds || !p->ran)
 		goto fail;
 	for (i = 0; i < opt->plan->n; i++)
-		kernel |= !opt->plan->events[i].err && opt->plan->events[i].kernel;
+		kernel |= !opt->plan->events[i].err && opt->plan->events[i].kernel_frames;
 	for (i = 0; i < 2 * p->n_cpus; i++)
 		p->out_fds[i] = -1;
 	p->side_layout.sample_type = PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID | PERF_SAMPLE_TIME;

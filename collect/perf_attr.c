@@ -76,7 +76,7 @@ static void fill_sample(const struct perf *p, struct perf_event_attr *attr, cons
 	attr->sample_period = e->freq ? e->freq : e->period;
 	attr->sample_type = sample_type(p, e->event);
 	attr->sample_id_all = 1;
-	attr->exclude_callchain_kernel = !e->kernel;
+	attr->exclude_callchain_kernel = !e->kernel_frames;
 	attr->exclude_callchain_user = !chain;
 	if (p->opt.user_chain)
 		attr->sample_max_stack = p->opt.max_chain;
