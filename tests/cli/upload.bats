@@ -63,6 +63,22 @@ teardown() { upload_teardown; }
 	[ "$(requests 'r[-1]["pprof"]["timed"]')" = 0 ]
 }
 
+@test "of several events too the windows add up to the file, values and totals" {
+	intake --keep .
+	"$DDPROF_RUN" --wrap -q -u 0.3 -o all.pb.gz --upload -U "http://127.0.0.1:$PORT" -e task-clock,page-faults \
+		"$T/two_costs" 30000 >out
+	all_strict
+	[ "$(requests 'len(r)')" -ge 2 ]
+	local f faults=0 total=0
+	for f in [0-9]*.pb.gz; do
+		faults=$((faults + $($PPROF "$f" sum page-faults)))
+		total=$((total + $($PPROF "$f" comments | sed -n 's/^ddprof.event.page-faults.total: //p')))
+	done
+	[ "$faults" = "$($PPROF all.pb.gz sum page-faults)" ]
+	[ "$total" = "$($PPROF all.pb.gz comments | sed -n 's/^ddprof.event.page-faults.total: //p')" ]
+	[ "$faults" = "$total" ]
+}
+
 @test "with no terminal the program takes the place of the command, and is uploaded when it has ended" {
 	intake
 	DD_SERVICE=web DD_TRACE_AGENT_URL=http://127.0.0.1:$PORT "$DDPROF_RUN" sh -c "'$T/shares' 0.4 >/dev/null; echo \$\$; exit 3" >out 2>err 3>&- &
