@@ -168,6 +168,15 @@ static void set_leaders(struct event_plan *p)
 	}
 }
 
+static void count_refused(struct event_plan *p)
+{
+	uint32_t i;
+
+	p->refused = 0;
+	for (i = 0; i < p->n; i++)
+		p->refused += p->events[i].err && !p->events[i].event->optional;
+}
+
 void event_plan_refuse(struct event_plan *p, uint32_t i, int err)
 {
 	char why[sizeof(p->events[i].why)];
@@ -181,6 +190,7 @@ void event_plan_refuse(struct event_plan *p, uint32_t i, int err)
 		if (j != i && !p->events[j].err && same_group(p, i, j))
 			set_refusal(&p->events[j], err, why);
 	set_leaders(p);
+	count_refused(p);
 }
 
 uint32_t event_plan_frequency(const struct event_plan *p)
@@ -250,15 +260,6 @@ static void probe_groups(struct event_plan *p)
 		if (err)
 			event_plan_refuse(p, bad, err);
 	}
-}
-
-static void count_refused(struct event_plan *p)
-{
-	uint32_t i;
-
-	p->refused = 0;
-	for (i = 0; i < p->n; i++)
-		p->refused += p->events[i].err && !p->events[i].event->optional;
 }
 
 void event_plan_make(struct event_plan *p, const struct event_list *list, uint32_t frequency, bool user_only)

@@ -146,7 +146,7 @@ const char *ladder_event_refusal(const struct event *event, int err)
 		return "no perf events in this kernel or container";
 	case -EMFILE:
 	case -ENFILE:
-		return "no descriptors left";
+		return "no descriptors left (ulimit -n)";
 	default:
 		return strerror(-err);
 	}

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define DESCRIPTORS_LEFT 32
 
 /* "0-3,5", and NULL for all. */
 bool perf_counts_on(const struct event *ev, int cpu)
@@ -55,6 +58,16 @@ static int open_first_user(struct perf *p, pid_t tid, bool on_exec)
 	return err == -ESRCH ? err : 0;
 }
 
+/* What is good to have leaves descriptors for the files of the program and the profile. */
+static int check_descriptors(const struct perf *p)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || (rlim_t)p->events[p->n - 1].fd + DESCRIPTORS_LEFT < rl.rlim_cur)
+		return 0;
+	return -EMFILE;
+}
+
 static int open_event(struct perf *p, pid_t tid, uint32_t first, uint32_t event, bool on_exec)
 {
 	const struct planned_event *e = &p->opt.plan->events[event];
@@ -71,6 +84,8 @@ static int open_event(struct perf *p, pid_t tid, uint32_t first, uint32_t event,
 				    on_exec);
 		if (!err && e->user_part)
 			err = perf_open_one(p, tid, cpu, event, PERF_USER_PART, -1, on_exec);
+		if (!err)
+			err = check_descriptors(p);
 		if (err == -ENODEV)
 			err = 0;
 	}

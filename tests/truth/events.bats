@@ -120,6 +120,13 @@ sys.exit(not eval(sys.argv[1], {}, v))' "$@" || { echo "not so: $*"; return 1; }
 	$PPROF p.pb.gz types | grep -q minor-faults
 }
 
+@test "events that a limit of open files leaves no room for are left out, the rest is profiled" {
+	(ulimit -n 48; "$DDPROF_RUN" -o p.pb.gz -e 'task-clock page-faults,minor-faults,major-faults,alignment-faults,cpu-clock' "$T/two_costs" 1000 2> err)
+	cat err
+	grep -q "is left out: no descriptors left" err
+	$PPROF p.pb.gz types | grep -q cpu-time
+}
+
 @test "with nothing left CPU time is profiled, and that is said" {
 	"$DDPROF_RUN" -o p.pb.gz -e mem:0x1/8:rw sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 5' 2> err || status=$?
 	cat err

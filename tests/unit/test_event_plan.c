@@ -141,6 +141,7 @@ static void groups_know_their_leader(void **state)
 	event_plan_refuse(&plan, 2, -EINVAL);
 	assert_int_equal(plan.events[2].err, -EINVAL);
 	assert_int_equal(plan.events[3].err, -EINVAL);
+	assert_int_equal(plan.refused, 3);
 }
 
 static void timers_leave_cpu_time_only(void **state)
