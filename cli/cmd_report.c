@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_report.c - ddprof report FILE: the functions of any tool's pprof, as a table. */
+/* cmd_report.c - ddprof report FILE: the functions or lines of any tool's pprof, as tables. */
 #include "cli/help.h"
 #include "cli/options.h"
 
 #include "export/functions.h"
 #include "export/pprof.h"
+#include "export/ratios.h"
+#include "export/totals.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,13 +56,24 @@ static unsigned terminal_columns(void)
 	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
-/* functions_print() says what of the profile is shown; before it, which profile, and over what time. */
-static int print_functions(const struct options *opt, const struct pprof *p, const struct functions *f,
-			   const char *file, struct buf *out)
+/* Which profile, over what time; its functions or lines, their ratios, and the events' totals. */
+static int print_all(const struct options *opt, const struct pprof *p, const struct totals *totals,
+		     const char *file, uint32_t type, struct buf *out)
 {
+	struct functions_spec spec = {
+		.type = type, .sort = opt->sort, .names = opt->names, .lines = opt->lines};
+	struct functions *f;
+	struct ratios ratios;
+
 	char time[64];
 	int err;
 
+	ratios_find(&ratios, p, totals);
+	spec.also = ratios.types;
+	spec.n_also = ratios.n_sides;
+	err = functions_new(&f, p, &spec);
+	if (err)
+		return err;
 	(void)buf_put_str(out, strcmp(file, "-") == 0 ? "standard input" : file);
 	if (p->duration_nanos > 0) {
 		functions_format_value(p->duration_nanos, "nanoseconds", time, sizeof(time));
@@ -68,13 +81,18 @@ static int print_functions(const struct options *opt, const struct pprof *p, con
 	}
 	(void)buf_put_str(out, "\n");
 	err = functions_print(f, p, opt->top, terminal_columns(), out);
+	if (!err)
+		err = ratios_print(&ratios, f, opt->top, terminal_columns(), out);
+	if (!err)
+		err = totals_print(totals, terminal_columns(), out);
+	functions_free(f);
 	return err < 0 ? err : out->error;
 }
 
 static int report(const struct options *opt, const struct pprof *p, const char *file)
 {
 	int64_t type = pick_type(p, file, opt->type);
-	struct functions *f;
+	struct totals totals;
 	struct buf out;
 	int err, code = EXIT_FAIL;
 
@@ -84,20 +102,17 @@ static int report(const struct options *opt, const struct pprof *p, const char *
 		fprintf(stderr, "ddprof: '%s' has no sample type, so nothing to show\n", file);
 		return EXIT_FAIL;
 	}
-	err = functions_new(&f, p, (uint32_t)type, opt->sort, opt->names);
-	if (err < 0) {
-		fprintf(stderr, "ddprof: cannot report on '%s': %s\n", file, strerror(-err));
-		return EXIT_FAIL;
-	}
 	buf_init(&out, REPORT_MAX);
-	err = print_functions(opt, p, f, file, &out);
+	err = totals_read(&totals, p);
+	if (!err)
+		err = print_all(opt, p, &totals, file, (uint32_t)type, &out);
 	if (err < 0)
 		fprintf(stderr, "ddprof: cannot report on '%s': %s\n", file,
 			err == -E2BIG ? "too long; use --top N" : strerror(-err));
 	else
 		code = help_print(&out);
 	buf_release(&out);
-	functions_free(f);
+	totals_release(&totals);
 	return code;
 }
 

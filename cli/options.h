@@ -119,6 +119,7 @@ struct options {
 	/* report */
 	enum functions_sort sort;
 	uint32_t top;     /* rows; 0: all */
+	bool lines;       /* a row per line, not per function */
 	const char *type; /* sample type's name; NULL: the profile's default */
 
 	/* events */

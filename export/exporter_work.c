@@ -130,13 +130,18 @@ static bool leaf_is_named(const struct pprof *p, const struct pprof_sample *s)
 
 static void sum_up(struct export_result *result, const struct buf *raw, enum functions_names names)
 {
+	struct functions_spec spec = {.sort = FUNCTIONS_BY_OWN, .names = names};
 	struct functions *f = NULL;
 	struct pprof *p = NULL;
 	char why[128] = "";
 	uint32_t i;
+	int err = pprof_read(raw->data, raw->len, &p, why, sizeof(why));
 
-	if (pprof_read(raw->data, raw->len, &p, why, sizeof(why)) ||
-	    functions_new(&f, p, p->default_type, FUNCTIONS_BY_OWN, names)) {
+	if (!err) {
+		spec.type = p->default_type;
+		err = functions_new(&f, p, &spec);
+	}
+	if (err) {
 		log_debug("no summary of the profile: %s", *why ? why : "out of memory");
 		goto done;
 	}

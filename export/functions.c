@@ -24,6 +24,7 @@ struct key {
 	uint32_t name, file, module; /* canonical string ids; file and module: 0 if unknown */
 	uint32_t named;              /* else @off tells rows apart */
 	uint64_t off;
+	int64_t line; /* 0 unless rows are lines */
 };
 
 struct row {
@@ -35,7 +36,7 @@ struct row {
 struct builder {
 	const struct pprof *p;
 	uint64_t seed;
-	enum functions_names names;
+	const struct functions_spec *spec;
 	struct buf text; /* of the name being folded */
 	/* String ids from p->n_strings on are folded names, by function. Owned, NULL where a name stays as it
 	 * is. */
@@ -43,6 +44,7 @@ struct builder {
 	uint32_t *canon; /* string id -> first id with these contents */
 	struct idmap strings, row_map;
 	struct row *rows;
+	struct functions_own *also; /* [n_also] a row */
 	uint32_t n_rows, cap_rows;
 	uint32_t *line_rows;     /* line -> row */
 	uint32_t *location_rows; /* location without lines -> row */
@@ -112,7 +114,8 @@ static uint64_t key_hash(const struct builder *b, const struct key *k)
 {
 	uint64_t h = hash_mix(b->seed, (uint64_t)k->name << 32 | k->file);
 
-	return hash_mix(hash_mix(h, (uint64_t)k->module << 1 | k->named), k->off);
+	h = hash_mix(hash_mix(h, (uint64_t)k->module << 1 | k->named), k->off);
+	return hash_mix(h, (uint64_t)k->line);
 }
 
 static uint64_t row_hash(const void *owner, uint32_t id)
@@ -127,26 +130,41 @@ static bool row_same(const void *owner, uint32_t id, const void *key)
 	return !memcmp(&((const struct builder *)owner)->rows[id].key, key, sizeof(struct key));
 }
 
+static int grow_rows(struct builder *b)
+{
+	uint32_t cap = b->cap_rows ? b->cap_rows * 2 : 256, n_also = b->spec->n_also;
+	struct row *rows = realloc(b->rows, cap * sizeof(*rows));
+	struct functions_own *also;
+
+	if (!rows)
+		return -ENOMEM;
+	b->rows = rows;
+	if (n_also) {
+		also = realloc(b->also, (size_t)cap * n_also * sizeof(*also));
+		if (!also)
+			return -ENOMEM;
+		b->also = also;
+	}
+	b->cap_rows = cap;
+	return 0;
+}
+
 static int row_for(struct builder *b, const struct key *key, int64_t line, uint32_t *out)
 {
 	uint64_t hash = key_hash(b, key);
-	uint32_t cap, id = idmap_find(&b->row_map, hash, row_same, b, key);
-	struct row *rows;
+	uint32_t id = idmap_find(&b->row_map, hash, row_same, b, key), n_also = b->spec->n_also;
 	int err;
 
 	if (id != IDMAP_NONE) {
 		*out = id;
 		return 0;
 	}
-	if (b->n_rows == b->cap_rows) {
-		cap = b->cap_rows ? b->cap_rows * 2 : 256;
-		rows = realloc(b->rows, cap * sizeof(*rows));
-		if (!rows)
-			return -ENOMEM;
-		b->rows = rows;
-		b->cap_rows = cap;
-	}
+	err = b->n_rows == b->cap_rows ? grow_rows(b) : 0;
+	if (err)
+		return err;
 	b->rows[b->n_rows] = (struct row){.key = *key, .line = line};
+	if (n_also)
+		memset(&b->also[(size_t)b->n_rows * n_also], 0, n_also * sizeof(*b->also));
 	err = idmap_add(&b->row_map, hash, b->n_rows, row_hash, b);
 	if (err)
 		return err;
@@ -176,9 +194,9 @@ static int name_of(struct builder *b, uint32_t index, uint32_t *id)
 	struct pprof_str name = b->p->strings[f->name];
 
 	*id = f->name;
-	if (b->names == FUNCTIONS_RAW && b->p->strings[f->system_name].len)
+	if (b->spec->names == FUNCTIONS_RAW && b->p->strings[f->system_name].len)
 		*id = f->system_name;
-	if (b->names != FUNCTIONS_FOLDED)
+	if (b->spec->names != FUNCTIONS_FOLDED)
 		return 0;
 	buf_clear(&b->text);
 	/* A NUL inside could not be told from the end; nobody's name has one. */
@@ -211,7 +229,9 @@ static int line_row(struct builder *b, const struct pprof_location *l, const str
 		err = canonical(b, f->filename, &key.file);
 	if (!err && l->mapping != UINT32_MAX)
 		err = canonical(b, p->mappings[l->mapping].filename, &key.module);
-	return err ? err : row_for(b, &key, f->start_line, out);
+	if (b->spec->lines)
+		key.line = line->line;
+	return err ? err : row_for(b, &key, b->spec->lines ? line->line : f->start_line, out);
 }
 
 /* ---- adding up ---- */
@@ -235,27 +255,78 @@ static void count(struct builder *b, uint32_t row, uint32_t sample, int64_t v, b
 	r->total = add(r->total, v);
 }
 
-static int add_location(struct builder *b, uint32_t location, uint32_t sample, int64_t v, bool leaf)
+static void count_also(struct functions_own *own, const struct functions_spec *spec, const int64_t *values)
+{
+	uint32_t i;
+	int64_t v;
+
+	for (i = 0; i < spec->n_also; i++) {
+		v = values[spec->also[i]];
+		own[i].value = add(own[i].value, v);
+		own[i].stacks += v != 0;
+	}
+}
+
+static int row_of_location(struct builder *b, uint32_t location, uint32_t *out)
+{
+	uint32_t *row = &b->location_rows[location];
+	int err = *row == UNSET ? unnamed_row(b, &b->p->locations[location], 0, row) : 0;
+
+	*out = *row;
+	return err;
+}
+
+static int row_of_line(struct builder *b, uint32_t location, uint32_t i, uint32_t *out)
 {
 	const struct pprof_location *l = &b->p->locations[location];
-	uint32_t i, *row;
+	uint32_t *row = &b->line_rows[l->first_line + i];
+	int err = *row == UNSET ? line_row(b, l, &b->p->lines[l->first_line + i], row) : 0;
+
+	*out = *row;
+	return err;
+}
+
+static int add_location(struct builder *b, uint32_t location, uint32_t sample, int64_t v, bool leaf)
+{
+	uint32_t i, row, n = b->p->locations[location].n_lines;
 	int err;
 
-	if (!l->n_lines) {
-		row = &b->location_rows[location];
-		err = *row == UNSET ? unnamed_row(b, l, 0, row) : 0;
+	if (!n) {
+		err = row_of_location(b, location, &row);
 		if (!err)
-			count(b, *row, sample, v, leaf);
+			count(b, row, sample, v, leaf);
 		return err;
 	}
-	for (i = 0; i < l->n_lines; i++) {
-		row = &b->line_rows[l->first_line + i];
-		err = *row == UNSET ? line_row(b, l, &b->p->lines[l->first_line + i], row) : 0;
+	for (i = 0; i < n; i++) {
+		err = row_of_line(b, location, i, &row);
 		if (err)
 			return err;
-		count(b, *row, sample, v, leaf && !i);
+		count(b, row, sample, v, leaf && !i);
 	}
 	return 0;
+}
+
+/* The other types' values of a sample, for its innermost frame. */
+static int add_also(struct builder *b, struct functions *f, const struct pprof_sample *s,
+		    const int64_t *values)
+{
+	const struct functions_spec *spec = b->spec;
+	uint32_t i, location, row;
+	int err;
+
+	for (i = 0; i < spec->n_also && !values[spec->also[i]]; i++)
+		;
+	if (i == spec->n_also)
+		return 0;
+	count_also(f->also_sum, spec, values);
+	if (!s->n_locations)
+		return 0;
+	location = b->p->location_refs[s->first_location];
+	err = b->p->locations[location].n_lines ? row_of_line(b, location, 0, &row)
+						: row_of_location(b, location, &row);
+	if (!err)
+		count_also(&b->also[(size_t)row * spec->n_also], spec, values);
+	return err;
 }
 
 static int add_samples(struct builder *b, struct functions *f)
@@ -266,8 +337,12 @@ static int add_samples(struct builder *b, struct functions *f)
 
 	for (i = 0; i < p->n_samples; i++) {
 		const struct pprof_sample *s = &p->samples[i];
-		int64_t v = p->values[(size_t)i * p->n_types + f->type];
+		const int64_t *values = &p->values[(size_t)i * p->n_types];
+		int64_t v = values[f->type];
 
+		err = add_also(b, f, s, values);
+		if (err)
+			return err;
 		if (!v)
 			continue;
 		f->sum = add(f->sum, v);
@@ -330,16 +405,24 @@ static int finish_row(const struct builder *b, const struct row *row, struct fun
 	return out->name && out->module && out->file ? 0 : -ENOMEM;
 }
 
-static int finish(const struct builder *b, struct functions *f)
+static int finish(struct builder *b, struct functions *f)
 {
-	uint32_t i;
+	uint32_t i, n_also = b->spec->n_also;
 	int err = 0;
 
 	f->rows = calloc(b->n_rows ? b->n_rows : 1, sizeof(*f->rows));
 	if (!f->rows)
 		return -ENOMEM;
-	for (i = 0; i < b->n_rows && !err; i++)
-		err = finish_row(b, &b->rows[i], &f->rows[f->n++]);
+	f->also = b->also;
+	b->also = NULL;
+	for (i = 0; i < b->n_rows && !err; i++) {
+		if (!b->rows[i].seen)
+			continue; /* has values of other types only */
+		err = finish_row(b, &b->rows[i], &f->rows[f->n]);
+		if (n_also)
+			f->rows[f->n].also = &f->also[(size_t)i * n_also];
+		f->n++;
+	}
 	return err;
 }
 
@@ -358,15 +441,16 @@ static int compare(const void *va, const void *vb, void *arg)
 	d = strcmp(a->name, b->name);
 	d = d ? d : strcmp(a->module, b->module);
 	d = d ? d : strcmp(a->file, b->file);
+	d = d ? d : (a->line > b->line) - (a->line < b->line);
 	return d ? d : (a->own < b->own) - (a->own > b->own);
 }
 
-static int builder_init(struct builder *b, const struct pprof *p, enum functions_names names)
+static int builder_init(struct builder *b, const struct pprof *p, const struct functions_spec *spec)
 {
 	/* Neither count is above PPROF_MAX_ITEMS. */
 	size_t n_strings = (size_t)p->n_strings + p->n_functions;
 
-	*b = (struct builder){.p = p, .names = names};
+	*b = (struct builder){.p = p, .spec = spec};
 	buf_init(&b->text, 1u << 20);
 	/* not secret enough before the kernel's pool is ready, good enough all the same */
 	if (getrandom(&b->seed, sizeof(b->seed), GRND_NONBLOCK) != sizeof(b->seed))
@@ -395,24 +479,31 @@ static void builder_release(struct builder *b)
 	free(b->line_rows);
 	free(b->location_rows);
 	free(b->rows);
+	free(b->also);
 	idmap_release(&b->strings);
 	idmap_release(&b->row_map);
 }
 
-int functions_new(struct functions **out, const struct pprof *p, uint32_t type, enum functions_sort sort,
-		  enum functions_names names)
+int functions_new(struct functions **out, const struct pprof *p, const struct functions_spec *spec)
 {
+	enum functions_sort sort = spec->sort;
 	struct functions *f;
 	struct builder b;
+	uint32_t i;
 	int err;
 
-	if (type >= p->n_types)
+	if (spec->type >= p->n_types || spec->n_also > FUNCTIONS_MAX_ALSO)
 		return -EINVAL;
+	for (i = 0; i < spec->n_also; i++)
+		if (spec->also[i] >= p->n_types)
+			return -EINVAL;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->type = type;
-	err = builder_init(&b, p, names);
+	f->type = spec->type;
+	f->lines = spec->lines;
+	f->n_also = spec->n_also;
+	err = builder_init(&b, p, spec);
 	if (!err)
 		err = add_samples(&b, f);
 	if (!err)
@@ -439,5 +530,6 @@ void functions_free(struct functions *f)
 		free(f->rows[i].file);
 	}
 	free(f->rows);
+	free(f->also);
 	free(f);
 }

@@ -77,6 +77,16 @@ static void scaled(double v, const struct scale *s, unsigned n, char *out, size_
 		 x, s[i].name);
 }
 
+double functions_unit_seconds(const char *unit)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof(units) / sizeof(*units); i++)
+		if (units[i].scales == times && !strcmp(unit, units[i].unit))
+			return units[i].factor;
+	return 0;
+}
+
 void functions_format_value(int64_t v, const char *unit, char *out, size_t len)
 {
 	char number[32];
@@ -131,27 +141,32 @@ static int put_place(struct buf *out, const struct functions_row *r, unsigned co
 	return err;
 }
 
+int functions_put_name(struct buf *out, const struct functions_row *r, unsigned names, unsigned room)
+{
+	unsigned used = 0, place = room > names ? room - names : 0;
+	int err = text_put_visible(out, r->name, strlen(r->name), room ? names : 0, &used);
+
+	if (!err && (*r->module || *r->file) && (!room || place > 2)) {
+		buf_printf(out, "%*s", (int)(used < names ? names - used : 0) + 2, "");
+		err = put_place(out, r, room ? place - 2 : 0);
+	}
+	return err ? err : buf_put_str(out, "\n");
+}
+
 static int put_row(struct buf *out, const struct functions_row *r, const char *unit, int64_t sum,
-		   unsigned name_width, unsigned place_width, bool limited)
+		   unsigned names, unsigned room)
 {
 	char own[48], total[48];
-	unsigned used = 0;
-	int err;
 
 	functions_format_value(r->own, unit, own, sizeof(own));
 	functions_format_value(r->total, unit, total, sizeof(total));
 	buf_printf(out, "%10.20s %6.1f%%  %10.20s %6.1f%%  ", own, percent(r->own, sum), total,
 		   percent(r->total, sum));
-	err = text_put_visible(out, r->name, strlen(r->name), limited ? name_width : 0, &used);
-	if (!err && (*r->module || *r->file) && (!limited || place_width > 2)) {
-		buf_printf(out, "%*s", (int)(used < name_width ? name_width - used : 0) + 2, "");
-		err = put_place(out, r, limited ? place_width - 2 : 0);
-	}
-	return err ? err : buf_put_str(out, "\n");
+	return functions_put_name(out, r, names, room);
 }
 
-/* Width of the column of names: the longest shown, but two thirds of the room at most. */
-static int name_width(const struct functions *f, uint32_t n, unsigned room, unsigned *out)
+/* The longest shown, but two thirds of the room at most. */
+int functions_name_width(const struct functions *f, uint32_t n, unsigned room, unsigned *out)
 {
 	unsigned width, most = room ? room * 2 / 3 : 48;
 	uint32_t i;
@@ -180,8 +195,9 @@ static int put_heading(const struct functions *f, const struct pprof *p, const c
 	grouped(p->n_samples, samples, sizeof(samples));
 	err = text_put_visible(out, type.s, type.len, 60, NULL);
 	if (!err)
-		err = buf_printf(out, ": %s in %u function%s, %s unique stack%s\n", sum, f->n,
-				 f->n == 1 ? "" : "s", samples, p->n_samples == 1 ? "" : "s");
+		err = buf_printf(out, ": %s in %u %s%s, %s unique stack%s\n", sum, f->n,
+				 f->lines ? "line" : "function", f->n == 1 ? "" : "s", samples,
+				 p->n_samples == 1 ? "" : "s");
 	if (!err)
 		err = buf_printf(out, "%10s %7s  %10s %7s  %s\n", "own", "", "total", "", "function");
 	return err;
@@ -204,10 +220,9 @@ int functions_print(const struct functions *f, const struct pprof *p, uint32_t t
 			unit[i] = '?';
 	err = put_heading(f, p, unit, out);
 	if (!err)
-		err = name_width(f, n, columns ? room : 0, &names);
+		err = functions_name_width(f, n, columns ? room : 0, &names);
 	for (i = 0; i < n && !err; i++)
-		err = put_row(out, &f->rows[i], unit, f->sum, names, room > names ? room - names : 0,
-			      columns);
+		err = put_row(out, &f->rows[i], unit, f->sum, names, columns ? room : 0);
 	for (i = n; i < f->n; i++)
 		rest += percent(f->rows[i].own, f->sum);
 	if (!err && n < f->n)

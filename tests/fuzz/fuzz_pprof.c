@@ -2,6 +2,8 @@
 /* fuzz_pprof.c - any bytes as a profile: read, and if it can be, added up and printed. */
 #include "export/functions.h"
 #include "export/pprof.h"
+#include "export/ratios.h"
+#include "export/totals.h"
 
 #include <stdlib.h>
 
@@ -11,15 +13,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void show(const struct pprof *p, uint32_t type)
 {
+	struct functions_spec spec = {.type = type, .sort = type % 3, .lines = type % 2};
+	unsigned columns = type % 2 ? 100 : 0;
 	struct functions *f = NULL;
+	struct totals totals;
+	struct ratios ratios;
 	struct buf out;
 
-	if (functions_new(&f, p, type, (enum functions_sort)(type % 3), FUNCTIONS_FOLDED))
+	if (totals_read(&totals, p))
+		abort();
+	ratios_find(&ratios, p, &totals);
+	spec.also = ratios.types;
+	spec.n_also = ratios.n_sides;
+	if (functions_new(&f, p, &spec))
 		abort(); /* what was read can be used */
 	buf_init(&out, 64u << 20);
-	functions_print(f, p, 20, type % 2 ? 100 : 0, &out);
+	functions_print(f, p, 20, columns, &out);
+	ratios_print(&ratios, f, 20, columns, &out);
+	totals_print(&totals, columns, &out);
 	buf_release(&out);
 	functions_free(f);
+	totals_release(&totals);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -30,7 +30,7 @@ static void read_again(struct fixture *x, uint32_t type, enum functions_sort sor
 	buf_clear(&x->raw);
 	assert_int_equal(pprof_write(&x->s.p, &x->s.names, NULL, 0, &x->raw), 0);
 	assert_int_equal(pprof_read(x->raw.data, x->raw.len, &x->p, why, sizeof(why)), 0);
-	assert_int_equal(functions_new(&x->f, x->p, type, sort, FUNCTIONS_FOLDED), 0);
+	assert_int_equal(functions_new(&x->f, x->p, &(struct functions_spec){.type = type, .sort = sort}), 0);
 }
 
 static int setup(void **state)
@@ -157,7 +157,7 @@ static void a_type_that_does_not_exist_is_refused(void **state)
 	struct fixture *x = *state;
 	struct functions *f = NULL;
 
-	assert_int_equal(functions_new(&f, x->p, 2, FUNCTIONS_BY_OWN, FUNCTIONS_FOLDED), -EINVAL);
+	assert_int_equal(functions_new(&f, x->p, &(struct functions_spec){.type = 2}), -EINVAL);
 	assert_null(f);
 }
 
@@ -277,11 +277,11 @@ static void functions_of_one_template_are_one_row_unless_asked_for_in_full(void 
 		     1);
 	read_again(x, 0, FUNCTIONS_BY_OWN);
 	assert_row(x->f, "v<\xe2\x80\xa6>::f(v<\xe2\x80\xa6>)", 50, 89);
-	assert_int_equal(functions_new(&f, x->p, 0, FUNCTIONS_BY_OWN, FUNCTIONS_FULL), 0);
+	assert_int_equal(functions_new(&f, x->p, &(struct functions_spec){.names = FUNCTIONS_FULL}), 0);
 	assert_row(f, "v<int>::f(v<int>)", 50, 70);
 	assert_row(f, "v<a<b> >::f(v<a<b> >)", 0, 89);
 	functions_free(f);
-	assert_int_equal(functions_new(&f, x->p, 0, FUNCTIONS_BY_OWN, FUNCTIONS_RAW), 0);
+	assert_int_equal(functions_new(&f, x->p, &(struct functions_spec){.names = FUNCTIONS_RAW}), 0);
 	assert_row(f, "_ZN1vIiE1fES0_", 50, 70);
 	assert_row(f, "_ZN1vI1aI1bEE1fES2_", 0, 89);
 	functions_free(f);

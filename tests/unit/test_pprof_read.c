@@ -295,7 +295,7 @@ static void use(const struct pprof *p)
 
 	for (type = 0; type < p->n_types && type < 4; type++) {
 		assert_int_equal(
-			functions_new(&f, p, type, (enum functions_sort)(type % 3), FUNCTIONS_FOLDED), 0);
+			functions_new(&f, p, &(struct functions_spec){.type = type, .sort = type % 3}), 0);
 		buf_init(&out, 64u << 20);
 		assert_int_equal(functions_print(f, p, 20, 80, &out), 0);
 		buf_release(&out);
