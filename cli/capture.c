@@ -189,6 +189,8 @@ void capture_loop(struct session *s)
 	if (s->collector) {
 		session_finish(s);
 		summary_print(s);
+		if (s->detached)
+			(void)gate_passes(s); /* nobody else will ask */
 	}
 }
 

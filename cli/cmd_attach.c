@@ -66,6 +66,7 @@ int cmd_attach(struct options *opt, struct launch *l)
 {
 	char comm[16] = "process";
 	struct session s;
+	bool good = true;
 	int err;
 
 	procfs_comm(opt->pids[0], opt->pids[0], comm);
@@ -85,7 +86,8 @@ int cmd_attach(struct options *opt, struct launch *l)
 		err = session_finish(&s);
 		if (!err)
 			summary_print(&s);
+		good = gate_passes(&s);
 	}
 	session_release(&s);
-	return err ? EXIT_FAIL : EXIT_OK;
+	return !good ? EXIT_QUALITY : err ? EXIT_FAIL : EXIT_OK;
 }

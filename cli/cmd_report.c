@@ -5,6 +5,7 @@
 
 #include "export/functions.h"
 #include "export/pprof.h"
+#include "export/quality.h"
 #include "export/ratios.h"
 #include "export/totals.h"
 
@@ -116,10 +117,38 @@ static int report(const struct options *opt, const struct pprof *p, const char *
 	return code;
 }
 
+/* Before anything is shown: can it be told? */
+static int find_quality(const struct options *opt, const struct pprof *p, const char *file, struct quality *q)
+{
+	char why[160];
+
+	if (!opt->min_quality || !quality_of_file(q, p, why, sizeof(why)))
+		return EXIT_OK;
+	fprintf(stderr, "ddprof: cannot tell the quality of '%s': %s\n", file, why);
+	return EXIT_FAIL;
+}
+
+static int judge(const struct options *opt, const char *file, const struct quality *q)
+{
+	struct buf why;
+
+	if (!opt->min_quality || q->percent >= opt->min_quality)
+		return EXIT_OK;
+	buf_init(&why, 4096);
+	(void)quality_explain(q, opt->min_quality, &why);
+	(void)fflush(stdout);
+	fprintf(stderr, "ddprof: '%s' has a quality of %.1f %%, --min-quality asks for %u %%:\n%.*s", file,
+		(double)(uint64_t)(q->percent * 10) / 10, opt->min_quality, (int)why.len,
+		why.len ? (const char *)why.data : "");
+	buf_release(&why);
+	return EXIT_QUALITY;
+}
+
 int cmd_report(struct options *opt, struct launch *l)
 {
 	const char *file = opt->argc > 0 ? opt->argv[0] : NULL;
 	char why[256] = "";
+	struct quality quality = {.percent = 0};
 	struct pprof *p;
 	int err, code;
 
@@ -137,7 +166,11 @@ int cmd_report(struct options *opt, struct launch *l)
 			fprintf(stderr, "ddprof: cannot read '%s': %s\n", file, strerror(-err));
 		return EXIT_FAIL;
 	}
-	code = report(opt, p, file);
+	code = find_quality(opt, p, file, &quality);
+	if (!code)
+		code = report(opt, p, file);
+	if (!code)
+		code = judge(opt, file, &quality);
 	pprof_free(p);
 	return code;
 }

@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int cannot_run(const struct session *s, int err)
@@ -104,6 +105,18 @@ static void supervise(struct supervisor *sup, struct launch *l)
 	}
 }
 
+/* As the program ended; only where nothing is to be told of that, the quality has a say. */
+static int end_run(struct session *s, struct launch *l)
+{
+	int status = launch_wait_status(l);
+	bool good = gate_passes(s);
+
+	session_release(s);
+	if (!good && WIFEXITED(status) && !WEXITSTATUS(status))
+		return EXIT_REFUSED;
+	launch_exit_like(l);
+}
+
 /* No process for a collector: be it, too. */
 static int run_here(struct session *s, struct launch *l)
 {
@@ -122,8 +135,7 @@ static int run_here(struct session *s, struct launch *l)
 	capture_loop(s);
 	while (!s->program_ended)
 		(void)session_wait(s, -1); /* nothing is profiled any more; the program may take its time */
-	session_release(s);
-	launch_exit_like(l);
+	return end_run(s, l);
 }
 
 static void hand_over(void *arg)
@@ -178,8 +190,7 @@ static int run_wrapped(struct session *s, struct launch *l)
 	keep[2] = s->timer ? timer_fd(s->timer) : -1;
 	capture_drop_descriptors(keep, 3, s->opt->output && !strcmp(s->opt->output, "-"), true);
 	supervise(&sup, l);
-	session_release(s);
-	launch_exit_like(l);
+	return end_run(s, l);
 }
 
 /* ---- the command ---- */
@@ -204,6 +215,9 @@ int cmd_run(struct options *opt, struct launch *l)
 	prepare_fallback(&s, l);
 	if (!inplace_wanted(opt, s.dest.upload, getenv))
 		return run_wrapped(&s, l);
+	if (opt->min_quality)
+		log_warn("in place nobody waits for the profile: --min-quality changes no exit status\n"
+			 "  --wrap does, which makes the program a child");
 	err = cannot_run(&s, inplace_run(&s, l));
 	session_release(&s);
 	return err;

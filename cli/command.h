@@ -44,7 +44,9 @@ enum exit_code {
 	EXIT_OK = 0,
 	EXIT_FAIL = 1,
 	EXIT_USAGE = 2,
-	EXIT_REFUSED = 125, /* run: refused before the program started */
+	EXIT_QUALITY = 3, /* attach, report: below --min-quality */
+	EXIT_REFUSED =
+		125, /* run: refused before the program started; or it ended well, but below --min-quality */
 };
 
 struct command {

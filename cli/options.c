@@ -361,6 +361,12 @@ int options_check(const struct options *o, char *why)
 			 o->wrap ? "--wrap" : "-o -\ngive a file: the profile is finished after the program");
 		return -EINVAL;
 	}
+	if (o->in_place && o->min_quality) {
+		snprintf(why, OPTIONS_ERROR_MAX,
+			 "--in-place excludes --min-quality\n"
+			 "nobody waits for the profile there, so no exit status could tell of it");
+		return -EINVAL;
+	}
 	if (o->no_spool && o->spool_dir) {
 		snprintf(why, OPTIONS_ERROR_MAX, "--no-spool excludes --spool");
 		return -EINVAL;

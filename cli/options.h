@@ -118,9 +118,11 @@ struct options {
 
 	/* report */
 	enum functions_sort sort;
-	uint32_t top;     /* rows; 0: all */
-	bool lines;       /* a row per line, not per function */
-	const char *type; /* sample type's name; NULL: the profile's default */
+	uint32_t top; /* rows; 0: all */
+	bool lines;   /* a row per line, not per function */
+
+	uint32_t min_quality; /* percent; 0: whatever it is. See gate.h */
+	const char *type;     /* sample type's name; NULL: the profile's default */
 
 	/* events */
 	bool all; /* of all processors */

@@ -282,6 +282,11 @@ const struct option_def option_table[] = {
 		  "(default templates); profiles have them in full",
 	  .type = OPTION_CHOICE, .choices = name_styles, AT(names) },
 
+	{ .name = "min-quality", .arg = "PERCENT", .group = VIEW, .commands = RECORD | REPORT,
+	  .help = "fail if fewer of the stacks are complete, or less of the CPU time was sampled: attach and report "
+		  "with 3, run with 125 if the program itself ended with 0",
+	  .type = OPTION_U32, .min = 1, .max = 100, .unit = "percent", AT(min_quality) },
+
 	{ .name = "all", .letter = 'a', .group = VIEW, .commands = EVENTS,
 	  .help = "with PATTERN: also events of processors other than this one",
 	  .type = OPTION_FLAG, AT(all) },

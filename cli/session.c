@@ -187,6 +187,12 @@ void session_start(struct session *s)
 
 /* ---- exporting ---- */
 
+/* A file that is written anew at each window's end is of all windows. */
+static bool keeps_whole_run(const struct session *s)
+{
+	return s->sink.kind == SINK_STDOUT || (s->sink.kind == SINK_FILE && !s->sink.numbered);
+}
+
 static void not_written(struct session *s, int err, const char *why)
 {
 	log_error("the profile was not written: %s", why);
@@ -201,6 +207,8 @@ static void give_up_exporter(struct session *s, const char *why)
 	s->exporter = NULL;
 	destination_lost(&s->dest);
 	not_written(s, -ETIMEDOUT, why);
+	if (!keeps_whole_run(s))
+		gate_missing(gate_of(s), why);
 }
 
 /* Settings and mode, for the profile's comments. Returns how many of @lines were used. */
@@ -222,12 +230,6 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	for (i = 0; i < n; i++)
 		comments[i] = lines[i];
 	return n;
-}
-
-/* A file that is written anew at each window's end is of all windows. */
-static bool keeps_whole_run(const struct session *s)
-{
-	return s->sink.kind == SINK_STDOUT || (s->sink.kind == SINK_FILE && !s->sink.numbered);
 }
 
 /* An upload must be over when the next window ends, or the next would wait for it. */
@@ -286,6 +288,7 @@ static int export_window(struct session *s, uint32_t deadline_ms)
 	keep_counters(s, p);
 	s->quality = p->quality;
 	s->duration_ns = p->duration_ns;
+	gate_window(gate_of(s), &p->quality, whole_run);
 	job.close_fds = collector_fds(s->collector, &job.n_close_fds);
 	s->export_started_ns = io_clock_ns(CLOCK_MONOTONIC);
 	if (s->state && s->sink.kind == SINK_FILE && !s->sink.numbered)
@@ -481,6 +484,7 @@ int session_finish(struct session *s)
 	if (s->kept.n + s->kept.dropped)
 		log_error("%llu windows could not be written at all",
 			  (unsigned long long)s->kept.n + (unsigned long long)s->kept.dropped);
+	gate_finish(s, err);
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

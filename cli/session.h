@@ -9,6 +9,7 @@
 #define CLI_SESSION_H
 
 #include "cli/destination.h"
+#include "cli/gate.h"
 #include "cli/launch.h"
 #include "cli/options.h"
 #include "collect/collector.h"
@@ -71,6 +72,7 @@ struct session {
 	struct profile_counter counters[PROFILE_MAX_COUNTERS]; /* of it, without what was refused */
 	uint32_t n_counters;
 	uint64_t duration_ns; /* of it */
+	struct gate gate;               /* use gate_of() */
 };
 
 /* 0 or -errno. Borrows both until session_release(). */

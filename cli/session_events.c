@@ -34,9 +34,11 @@ static void tell_written(struct session *s, const struct kept *before)
 		; /* nothing to be written */
 	else if (!s->result.status)
 		s->files++;
-	else if (!s->kept.n || s->kept.dropped > before->dropped)
+	else if (!s->kept.n || s->kept.dropped > before->dropped) {
 		log_error("the profile was not written: %s", s->result.why);
-	else if (!before->n)
+		if (s->sink.numbered)
+			gate_missing(gate_of(s), "a window was not written");
+	} else if (!before->n)
 		log_warn("a window is kept in memory until it can be written: %s", s->result.why);
 	s->files += (uint32_t)written;
 	if (written)

@@ -12,6 +12,8 @@
 #ifndef CLI_SUPERVISE_H
 #define CLI_SUPERVISE_H
 
+#include "cli/gate.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,6 +34,7 @@ struct supervise_state {
 	uint32_t files;        /* files written */
 	uint64_t name_time_ns; /* in the default name; 0: none yet */
 	bool one_file;     /* the one file of the whole run may have been written: it is not to be replaced */
+	struct gate gate;  /* read once its collector has ended */
 	uint64_t stamp_ns; /* CLOCK_BOOTTIME when pids was taken: what started later is not meant */
 	uint32_t n_pids;   /* written last */
 	pid_t pids[SUPERVISE_PIDS]; /* the program's processes */

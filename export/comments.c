@@ -37,8 +37,7 @@ __attribute__((format(printf, 2, 3))) static int add(struct comments *c, const c
 	return 0;
 }
 
-/* A phrase as part of a key: "left the stack, far" -> "left-the-stack-far". */
-static void key_part(const char *phrase, char *out, size_t len)
+void comments_key_part(const char *phrase, char *out, size_t len)
 {
 	size_t n = 0;
 
@@ -86,7 +85,7 @@ static int add_quality(struct comments *c, const struct profile_quality *q)
 		if (fields[i].value || i < 5)
 			err = add(c, "ddprof.quality.%s: %" PRIu64, fields[i].name, fields[i].value);
 	for (i = 0; i < UNWIND_END_COUNT && i < sizeof(q->ends) / sizeof(*q->ends) && !err; i++) {
-		key_part(unwind_end_name((enum unwind_end)i), why, sizeof(why));
+		comments_key_part(unwind_end_name((enum unwind_end)i), why, sizeof(why));
 		if (q->ends[i])
 			err = add(c, "ddprof.end.%s: %" PRIu64, why, q->ends[i]);
 	}
@@ -329,7 +328,7 @@ static int add_names(struct comments *c, const struct profile *p, const struct n
 		t[i].module = i;
 	err = count_addresses(p, names, t, all);
 	for (i = 0; i < NAMES_STATUS_COUNT && !err; i++) {
-		key_part(names_status_text((enum names_status)i), status, sizeof(status));
+		comments_key_part(names_status_text((enum names_status)i), status, sizeof(status));
 		if (all[i])
 			err = add(c, "ddprof.names.%s: %u", status, all[i]);
 	}

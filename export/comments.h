@@ -32,6 +32,7 @@
 #include "symbolize/names.h"
 #include "symbolize/symbolize.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define COMMENTS_FORMAT 1
@@ -49,5 +50,8 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 		   const struct tags *tags, const struct symbolize_report *report, const char *const *extra,
 		   uint32_t n_extra);
 void comments_release(struct comments *c);
+
+/* A phrase as part of a key: "left the stack, far" -> "left-the-stack-far". */
+void comments_key_part(const char *phrase, char *out, size_t len);
 
 #endif
