@@ -18,7 +18,7 @@
 
 #define POLL_MS                  250 /* at least this often the rings are looked at */
 #define PROGRESS_NS              1000000000u
-#define COMMENTS_MAX             8
+#define COMMENTS_MAX             9
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define SILENCE_NS               UINT64_C(2000000000)  /* that somebody at a terminal takes for work */
@@ -217,6 +217,7 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	const struct ladder *l = collector_ladder(s->collector);
 	uint32_t n = 0, i, rate = event_plan_frequency(collector_plan(s->collector));
 	struct utsname u;
+	struct rusage ru;
 
 	snprintf(lines[n++], 160, "ddprof.event: %.140s",
 		 collector_plan(s->collector)->events[0].event->name);
@@ -225,6 +226,8 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 		snprintf(lines[n++], 160, "ddprof.frequency_hz: %u", l->timer ? timer_rate(rate) : rate);
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));
 	snprintf(lines[n++], 160, "ddprof.target: %s (pid %d)", s->program, (int)s->pid);
+	if (!getrusage(RUSAGE_SELF, &ru))
+		snprintf(lines[n++], 160, "ddprof.quality.own_peak_kb: %ld", ru.ru_maxrss);
 	if (!uname(&u))
 		snprintf(lines[n++], 160, "ddprof.kernel: %s %s", u.sysname, u.release);
 	for (i = 0; i < n; i++)
@@ -485,6 +488,7 @@ int session_finish(struct session *s)
 		log_error("%llu windows could not be written at all",
 			  (unsigned long long)s->kept.n + (unsigned long long)s->kept.dropped);
 	gate_finish(s, err);
+	summary_details(s);
 	collector_free(s->collector);
 	s->collector = NULL;
 	s->end_ns = UINT64_MAX;

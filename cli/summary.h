@@ -12,6 +12,9 @@ struct session;
 /* On standard error: some lines at a terminal, else one. Nothing with --quiet. */
 void summary_print(const struct session *s);
 
+/* Each figure of its quality, and what profiling cost: logged as info, while the collector is still there. */
+void summary_details(const struct session *s);
+
 /* The progress line at a terminal, written over the one before; and its removal. */
 void summary_progress(struct session *s);
 void summary_progress_clear(struct session *s);

@@ -140,6 +140,8 @@ complete -c ddprof -n '__ddprof_command report' -l lines -d 'a row per source li
 complete -c ddprof -n '__ddprof_command report' -l type -x -d 'sample type, such as cpu-time (default: the profile\'s own)'
 complete -c ddprof -n '__ddprof_command run attach report' -l names -x -a 'templates full raw' -d 'functions in tables without template arguments, in full, or as the linker knows them (default templates); profiles have them in full'
 complete -c ddprof-run -l names -x -a 'templates full raw' -d 'functions in tables without template arguments, in full, or as the linker knows them (default templates); profiles have them in full'
+complete -c ddprof -n '__ddprof_command run attach report' -l min-quality -x -d 'fail if fewer of the stacks are complete, or less of the CPU time was sampled: attach and report with 3, run with 125 if the program itself ended with 0'
+complete -c ddprof-run -l min-quality -x -d 'fail if fewer of the stacks are complete, or less of the CPU time was sampled: attach and report with 3, run with 125 if the program itself ended with 0'
 complete -c ddprof -n '__ddprof_command events' -s a -l all -d 'with PATTERN: also events of processors other than this one'
 complete -c ddprof -n '__ddprof_command run attach upload' -s q -l quiet -d 'no summary and no progress'
 complete -c ddprof-run -s q -l quiet -d 'no summary and no progress'

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "collect/unwind_end.h"
+#include "export/quality.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,6 +46,20 @@ void comments_key_part(const char *phrase, char *out, size_t len)
 		if (*phrase != ',' && *phrase != ':')
 			out[n++] = *phrase == ' ' ? '-' : *phrase;
 	out[n] = '\0';
+}
+
+/* What the fields come to. */
+static int add_derived(struct comments *c, const struct profile_quality *q)
+{
+	uint64_t cpu_ns = q->sampled_cpu_ns + q->kernel_denied_ns + q->unsampled_ns + q->lost_cpu_ns;
+	struct quality sum;
+	int err;
+
+	quality_of_window(&sum, q);
+	err = add(c, "ddprof.quality.percent: %.1f", sum.percent);
+	if (!err && cpu_ns)
+		err = add(c, "ddprof.quality.rate_hz: %.1f", (double)q->samples / ((double)cpu_ns / 1e9));
+	return err;
 }
 
 static int add_quality(struct comments *c, const struct profile_quality *q)
@@ -167,6 +182,10 @@ static int add_symbols(struct comments *c, const struct symbolize_report *report
 		return 0;
 	err = *report->why ? add(c, "ddprof.symbols: %s (%s)", modes[report->mode], report->why)
 			   : add(c, "ddprof.symbols: %s", modes[report->mode]);
+	if (!err && report->cpu_ns)
+		err = add(c, "ddprof.quality.symbolizer_cpu_ns: %" PRIu64, report->cpu_ns);
+	if (!err && report->peak_rss_kb)
+		err = add(c, "ddprof.quality.symbolizer_peak_kb: %" PRIu64, report->peak_rss_kb);
 	if (!err && *report->fetched)
 		err = add(c, "ddprof.debuginfod: %s", report->fetched);
 	return err;
@@ -366,6 +385,8 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 			  p->merged_events);
 	for (i = 0; i < p->n_counters && !err; i++)
 		err = add_counter(c, p, &p->counters[i]);
+	if (!err)
+		err = add_derived(c, &p->quality);
 	if (!err)
 		err = add_stack_sizes(c, &p->quality);
 	if (!err)

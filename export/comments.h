@@ -15,6 +15,9 @@
  *	                                 for), type (of the profile, that takes what its samples stand for;
  *	                                 without: counted only), mode (user: nothing of the kernel is in
  *	                                 it), or refused: why it was not to be had. NAME may hold dots
+ *	ddprof.quality.percent           as --min-quality takes it (quality.h)
+ *	ddprof.quality.rate_hz           samples per second of the CPU time that was used
+ *	ddprof.quality.symbolizer_FIELD  of the symbolizer's processes
  *	ddprof.quality.stack_copies.SIZE samples that came with SIZE bytes of stack
  *	ddprof.stack_resize              the first changes of that size: what, when, of which threads
  *	ddprof.end.WHY                   user stacks that ended so

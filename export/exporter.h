@@ -23,7 +23,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define EXPORT_TOP_MAX 10
+#define EXPORT_TOP_MAX     10
+#define EXPORT_UNNAMED_MAX 5
+#define EXPORT_UNNAMED_LEN 200
 
 struct export_job {
 	const struct profile *profile; /* borrowed; inherited by fork */
@@ -54,6 +56,8 @@ struct export_result {
 	} top[EXPORT_TOP_MAX];
 	uint32_t n_top;
 	uint64_t unnamed_value; /* default type's value in stacks whose leaf has no function name */
+	char unnamed[EXPORT_UNNAMED_MAX][EXPORT_UNNAMED_LEN]; /* "12 samples, 3 addresses in FILE (WHY)" */
+	uint32_t n_unnamed;
 	struct symbolize_report symbolize;
 	struct upload_report upload;
 	uint64_t cpu_ns, peak_rss_kb, wall_ns; /* of the exporter itself */

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,15 @@
 #define GZIP_LEVEL          6
 #define NICE                10 /* behind what is being profiled, but done soon on a busy machine too */
 
+static bool own_process; /* not the collector's, for want of another */
+
 /* ---- encoding and writing ---- */
+
+static uint64_t cpu_ns(const struct rusage *ru)
+{
+	return ((uint64_t)ru->ru_utime.tv_sec + (uint64_t)ru->ru_stime.tv_sec) * 1000000000u +
+	       ((uint64_t)ru->ru_utime.tv_usec + (uint64_t)ru->ru_stime.tv_usec) * 1000u;
+}
 
 static void set_why(struct export_result *result, int err, const char *what)
 {
@@ -54,7 +63,9 @@ static int write_window(const struct export_job *job, struct export_result *resu
 int exporter_encode(const struct export_job *job, const struct symbolize_report *symbols, const char *more,
 		    struct buf *raw, struct buf *packed)
 {
-	const char *extra[EXPORT_COMMENTS_MAX + 1];
+	const char *extra[EXPORT_COMMENTS_MAX + 3];
+	char cpu[80], memory[80];
+	struct rusage ru;
 	uint32_t n = job->n_comments < EXPORT_COMMENTS_MAX ? job->n_comments : EXPORT_COMMENTS_MAX;
 	struct comments comments;
 	int err;
@@ -63,6 +74,12 @@ int exporter_encode(const struct export_job *job, const struct symbolize_report 
 		memcpy(extra, job->comments, n * sizeof(*extra));
 	if (more)
 		extra[n++] = more;
+	if (own_process && !getrusage(RUSAGE_SELF, &ru)) {
+		snprintf(cpu, sizeof(cpu), "ddprof.quality.exporter_cpu_ns: %" PRIu64, cpu_ns(&ru));
+		snprintf(memory, sizeof(memory), "ddprof.quality.exporter_peak_kb: %ld", ru.ru_maxrss);
+		extra[n++] = cpu;
+		extra[n++] = memory;
+	}
 	err = comments_build(&comments, job->profile, job->names, job->tags, symbols, extra, n);
 	if (!err)
 		err = pprof_write(job->profile, job->names, (const char *const *)comments.lines, comments.n,
@@ -128,6 +145,24 @@ static bool leaf_is_named(const struct pprof *p, const struct pprof_sample *s)
 	return name.len && !names_is_place(name.s, name.len);
 }
 
+/* The first of the files whose functions have no name, as the profile's comments tell. */
+static void note_unnamed(struct export_result *result, const struct pprof *p)
+{
+	static const char key[] = "ddprof.unnamed: ";
+	const size_t skip = sizeof(key) - 1;
+	char line[EXPORT_UNNAMED_LEN];
+	uint32_t i;
+
+	for (i = 0; i < p->n_comments && result->n_unnamed < EXPORT_UNNAMED_MAX; i++) {
+		struct pprof_str s = pprof_string(p, p->comments[i]);
+
+		if (s.len <= skip || memcmp(s.s, key, skip))
+			continue;
+		snprintf(line, sizeof(line), "%.*s", (int)(s.len - skip), s.s + skip);
+		copy_name(line, result->unnamed[result->n_unnamed++], EXPORT_UNNAMED_LEN);
+	}
+}
+
 static void sum_up(struct export_result *result, const struct buf *raw, enum functions_names names)
 {
 	struct functions_spec spec = {.sort = FUNCTIONS_BY_OWN, .names = names};
@@ -154,6 +189,7 @@ static void sum_up(struct export_result *result, const struct buf *raw, enum fun
 		top->total_value = f->rows[i].total;
 	}
 	result->n_top = i;
+	note_unnamed(result, p);
 	for (i = 0; i < p->n_samples; i++) {
 		int64_t v = p->values[(size_t)i * p->n_types + p->default_type];
 
@@ -166,12 +202,6 @@ done:
 }
 
 /* ---- the job ---- */
-
-static uint64_t cpu_ns(const struct rusage *ru)
-{
-	return ((uint64_t)ru->ru_utime.tv_sec + (uint64_t)ru->ru_stime.tv_sec) * 1000000000u +
-	       ((uint64_t)ru->ru_utime.tv_usec + (uint64_t)ru->ru_stime.tv_usec) * 1000u;
-}
 
 static void cannot_upload(const char *why, struct upload_result *result)
 {
@@ -298,6 +328,7 @@ _Noreturn void exporter_child(const struct export_job *job, int fd)
 	uint32_t n_ids, *ids;
 	struct buf names;
 
+	own_process = true;
 	settle_descriptors(job, fd);
 	settle_signals(job->upload != NULL);
 	settle_priority(job->awaited);
