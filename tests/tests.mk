@@ -206,6 +206,7 @@ help:
 	@echo "make bench-unwind the unwinder against libdwfl, libunwind and the floor; CFI rows, many processes"
 	@echo "make check-aarch64 the cross-compiled collector's tests under qemu"
 	@echo "make check-rows every CFI row of some libraries against libdw"
+	@echo "make check-pmu  hardware events, in a machine that qemu makes up (fetches 80 MB, once)"
 	@echo "make bench-symbolize check-symbolize-truth   against llvm-symbolizer, on large programs made once in BENCH_CACHE"
 	@echo "make bench-fallback timers in the program against perf events"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"

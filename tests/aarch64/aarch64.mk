@@ -39,3 +39,9 @@ aarch64: $(A64_BINS)
 
 check-aarch64: $(A64_CAN)
 	tests/aarch64/run $(BUILD)
+
+# Hardware events, in a machine that qemu makes up. Fetches some 80 MB into BUILD/pmu, once.
+.PHONY: check-pmu
+check-pmu:
+	@.ci/deps pmu || echo "check-pmu goes on with what there is"
+	@+tests/aarch64/pmu $(BUILD)
