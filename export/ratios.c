@@ -18,6 +18,7 @@ struct finder {
 	const struct totals *totals;
 	struct ratios *r;
 	struct counter counters[TYPES];
+	bool user_only[TYPES];
 	uint32_t n;
 };
 
@@ -142,7 +143,7 @@ static void pair(struct finder *f, enum counter_kind over, enum counter_kind und
 		if (f->counters[i].kind != over)
 			continue;
 		for (k = 0; k < f->n; k++)
-			if (f->counters[k].kind == under &&
+			if (f->counters[k].kind == under && f->user_only[i] == f->user_only[k] &&
 			    !strcmp(f->counters[i].scope, f->counters[k].scope))
 				break;
 		if (k == f->n)
@@ -156,6 +157,7 @@ static void pair(struct finder *f, enum counter_kind over, enum counter_kind und
 void ratios_find(struct ratios *r, const struct pprof *p, const struct totals *totals)
 {
 	struct finder f = {.p = p, .totals = totals, .r = r};
+	const struct totals_event *e;
 	uint32_t i;
 
 	*r = (struct ratios){0};
@@ -165,6 +167,8 @@ void ratios_find(struct ratios *r, const struct pprof *p, const struct totals *t
 				 unit = pprof_string(p, p->types[i].unit);
 		char text[24] = "";
 
+		e = totals_for_type(totals, s.s, s.len);
+		f.user_only[i] = e && e->user_only;
 		f.counters[i] = counter_by_name(s.s, s.len);
 		if (unit.len < sizeof(text))
 			snprintf(text, sizeof(text), "%.*s", (int)unit.len, unit.s);

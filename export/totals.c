@@ -71,6 +71,8 @@ static void take_field(struct totals_event *e, const char *field, size_t len, co
 
 	if (is(field, len, "type"))
 		copy_text(e->type, sizeof(e->type), value, value_len);
+	if (is(field, len, "mode"))
+		e->user_only |= is(value, value_len, "user");
 	if (is(field, len, "refused"))
 		copy_text(e->refused, sizeof(e->refused), value, value_len);
 	for (i = 0; i < TOTALS_FIELDS; i++)
@@ -90,7 +92,7 @@ static bool is_field(const char *field, size_t len)
 	for (i = 0; i < TOTALS_FIELDS; i++)
 		if (is(field, len, field_names[i]))
 			return true;
-	return is(field, len, "type") || is(field, len, "refused");
+	return is(field, len, "type") || is(field, len, "mode") || is(field, len, "refused");
 }
 
 static void take_comment(struct totals *t, struct pprof_str s)

@@ -7,8 +7,8 @@
  * NAME may hold anything but ": ", FIELD follows its last dot. Fields: total
  * (all tasks, scaled up where the event had to share its counter), user (the
  * part in user mode), samples, lost, throttled, enabled_ns, running_ns, period
- * or freq, type (the sample type that carries it) and refused (why it could
- * not be had). What is absent is unknown, not zero.
+ * or freq, type (the sample type that carries it), mode (user: nothing of the kernel is in it) and refused
+ * (why it could not be had). What is absent is unknown, not zero.
  *
  * The comments may be of any file. A field that is there twice with different
  * values, as in a profile merged from several, is of none of its parts and is dropped.
@@ -45,6 +45,7 @@ struct totals_event {
 	bool has[TOTALS_FIELDS];
 	bool differs[TOTALS_FIELDS]; /* told twice, not the same; then has[] is false */
 	uint64_t value[TOTALS_FIELDS];
+	bool user_only;
 	char type[TOTALS_NAME_MAX];    /* "": counted only, or not told */
 	char refused[TOTALS_TEXT_MAX]; /* "": it was not */
 };

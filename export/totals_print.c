@@ -56,6 +56,29 @@ static int put_event(const struct totals *t, const struct totals_event *e, unsig
 				total, user, rate);
 }
 
+/* Of which events the kernel's part is missing. */
+static int put_modes(const struct totals *t, struct buf *out)
+{
+	const char *sep = "  in user mode only: ";
+	uint32_t i, with = 0, n = 0;
+	int err = 0;
+
+	for (i = 0; i < t->n; i++) {
+		n += t->events[i].has[TOTALS_TOTAL];
+		with += t->events[i].has[TOTALS_TOTAL] && t->events[i].user_only;
+	}
+	if (with && with == n)
+		return buf_put_str(out, "  all in user mode only\n");
+	for (i = 0; i < t->n && with && !err; i++) {
+		if (!t->events[i].has[TOTALS_TOTAL] || !t->events[i].user_only)
+			continue;
+		(void)buf_put_str(out, sep);
+		err = text_put_visible(out, t->events[i].name, strlen(t->events[i].name), 40, NULL);
+		sep = ", ";
+	}
+	return err || !with ? err : buf_put_str(out, "\n");
+}
+
 /* Why a line above is less than it seems. */
 static int put_notes(const struct totals_event *e, struct buf *out)
 {
@@ -138,7 +161,8 @@ static void put_pairs(const struct totals *t, struct buf *out)
 			snprintf(what, sizeof(what), "%s%s%s", c[i].heading ? c[i].heading : "",
 				 c[i].heading ? " " : "", pairs[n].what);
 			for (k = 0; k < t->n; k++)
-				if (c[k].kind == pairs[n].under && !strcmp(c[i].scope, c[k].scope))
+				if (c[k].kind == pairs[n].under && !strcmp(c[i].scope, c[k].scope) &&
+				    t->events[i].user_only == t->events[k].user_only)
 					break;
 			if (k < t->n)
 				put_pair(&t->events[i], &t->events[k], pairs[n].factor, what, c[i].scope,
@@ -170,6 +194,8 @@ int totals_print(const struct totals *t, unsigned columns, struct buf *out)
 	for (i = 0; i < t->n && !err; i++)
 		if (t->events[i].has[TOTALS_TOTAL] || t->events[i].has[TOTALS_USER])
 			err = put_event(t, &t->events[i], width, out);
+	if (!err)
+		err = put_modes(t, out);
 	for (i = 0; i < t->n && !err; i++)
 		err = put_notes(&t->events[i], out);
 	if (!err)

@@ -338,6 +338,25 @@ static void a_profile_without_counters_shows_nothing_of_them(void **state)
 	assert_string_equal(printed(x, 0), "");
 }
 
+static void events_of_different_modes_are_not_divided(void **state)
+{
+	struct fixture *x = *state;
+
+	hardware_events(x);
+	comment(x, "ddprof.event.instructions.total: 100");
+	comment(x, "ddprof.event.cycles.total: 50");
+	comment(x, "ddprof.event.cycles.mode: user");
+	read_back(x, 1, false);
+	assert_string_not_equal(x->ratios.list[0].heading, "IPC");
+	assert_null(strstr(printed(x, 0), "per cycle"));
+	assert_non_null(strstr(printed(x, 0), "  in user mode only: cycles\n"));
+	comment(x, "ddprof.event.instructions.mode: user");
+	read_back(x, 1, false);
+	assert_string_equal(x->ratios.list[0].heading, "IPC");
+	assert_non_null(strstr(printed(x, 0), "      2.00 instructions per cycle\n"));
+	assert_non_null(strstr(printed(x, 0), "  all in user mode only\n"));
+}
+
 static void totals_that_contradict_each_other_are_none(void **state)
 {
 	struct fixture *x = *state;
@@ -434,6 +453,7 @@ int main(void)
 		T(the_tables_read_as_expected),
 		T(everything_fits_eighty_columns),
 		T(a_profile_without_counters_shows_nothing_of_them),
+		T(events_of_different_modes_are_not_divided),
 		T(totals_that_contradict_each_other_are_none),
 		T(a_value_that_is_no_number_is_no_total),
 		cmocka_unit_test(counters_are_known_by_everybodys_names),
