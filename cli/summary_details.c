@@ -24,15 +24,26 @@ static double ms(uint64_t ns)
 
 static void log_capture(const struct session *s, const struct quality *q)
 {
-	uint64_t cpu_ns = q->sampled_ns + q->denied_ns + q->unsampled_ns + q->lost_ns;
+	double got = quality_rate_hz(&s->quality, s->counters, s->n_counters);
 	char rate[48] = "";
+	const char *sep = "";
+	struct buf events;
+	uint32_t i;
 
-	if (cpu_ns)
-		snprintf(rate, sizeof(rate), ", %.1f of %u Hz", (double)q->samples / ((double)cpu_ns / 1e9),
-			 s->opt->frequency);
-	log_info("sampled: %llu of %s, %s%s; %llu lost, throttled %llu times", number(q->samples),
-		 collector_event(s->collector), ladder_mode(collector_ladder(s->collector)), rate,
-		 number(q->lost), number(s->quality.throttled));
+	if (got > 0)
+		snprintf(rate, sizeof(rate), ", %.1f of %u Hz", got, s->opt->frequency);
+	buf_init(&events, 8192);
+	for (i = 0; i < s->n_counters; i++) {
+		if (!s->counters[i].sampled)
+			continue;
+		(void)buf_printf(&events, "%s%llu of ", sep, number(s->counters[i].samples));
+		(void)text_put_visible(&events, s->counters[i].name, strlen(s->counters[i].name), 40, NULL);
+		sep = ", ";
+	}
+	log_info("sampled: %.*s; %s%s; %llu lost, throttled %llu times", (int)events.len,
+		 events.len ? (const char *)events.data : "", ladder_mode(collector_ladder(s->collector)),
+		 rate, number(q->lost), number(s->quality.throttled));
+	buf_release(&events);
 }
 
 static void log_quality(const struct session *s, const struct quality *q)

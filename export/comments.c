@@ -49,16 +49,16 @@ void comments_key_part(const char *phrase, char *out, size_t len)
 }
 
 /* What the fields come to. */
-static int add_derived(struct comments *c, const struct profile_quality *q)
+static int add_derived(struct comments *c, const struct profile *p)
 {
-	uint64_t cpu_ns = q->sampled_cpu_ns + q->kernel_denied_ns + q->unsampled_ns + q->lost_cpu_ns;
+	double rate = quality_rate_hz(&p->quality, p->counters, p->n_counters);
 	struct quality sum;
 	int err;
 
-	quality_of_window(&sum, q);
+	quality_of_window(&sum, &p->quality);
 	err = add(c, "ddprof.quality.percent: %.1f", sum.percent);
-	if (!err && cpu_ns)
-		err = add(c, "ddprof.quality.rate_hz: %.1f", (double)q->samples / ((double)cpu_ns / 1e9));
+	if (!err && rate > 0)
+		err = add(c, "ddprof.quality.rate_hz: %.1f", rate);
 	return err;
 }
 
@@ -386,7 +386,7 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 	for (i = 0; i < p->n_counters && !err; i++)
 		err = add_counter(c, p, &p->counters[i]);
 	if (!err)
-		err = add_derived(c, &p->quality);
+		err = add_derived(c, p);
 	if (!err)
 		err = add_stack_sizes(c, &p->quality);
 	if (!err)

@@ -16,7 +16,7 @@
  *	                                 without: counted only), mode (user: nothing of the kernel is in
  *	                                 it), or refused: why it was not to be had. NAME may hold dots
  *	ddprof.quality.percent           as --min-quality takes it (quality.h)
- *	ddprof.quality.rate_hz           samples per second of the CPU time that was used
+ *	ddprof.quality.rate_hz           samples by CPU time per second of what was used of it
  *	ddprof.quality.symbolizer_FIELD  of the symbolizer's processes
  *	ddprof.quality.stack_copies.SIZE samples that came with SIZE bytes of stack
  *	ddprof.stack_resize              the first changes of that size: what, when, of which threads

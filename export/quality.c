@@ -82,6 +82,18 @@ void quality_of_window(struct quality *q, const struct profile_quality *w)
 	settle(q);
 }
 
+double quality_rate_hz(const struct profile_quality *w, const struct profile_counter *counters, uint32_t n)
+{
+	uint64_t ns =
+		plus(plus(w->sampled_cpu_ns, w->kernel_denied_ns), plus(w->unsampled_ns, w->lost_cpu_ns));
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (counters[i].sampled && !strcmp(counters[i].unit, "nanoseconds"))
+			return ns ? (double)counters[i].samples / ((double)ns / 1e9) : 0;
+	return 0;
+}
+
 /* ---- from a file ---- */
 
 /* "ddprof.end.no-user-registers: 5" for the ends that are none of a complete stack. */

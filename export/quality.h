@@ -36,6 +36,12 @@ struct quality {
 void quality_of_window(struct quality *q, const struct profile_quality *w);
 
 /*
+ * Samples by CPU time per second of CPU time that was used, of the @n events of a window, to be held
+ * against the frequency asked for. 0: it was not sampled by CPU time, or used none.
+ */
+double quality_rate_hz(const struct profile_quality *w, const struct profile_counter *counters, uint32_t n);
+
+/*
  * From the comments of a file. 0; -ENOENT with @why when they do not tell (another tool's profile), -EBADMSG
  * with @why when they make no sense or contradict each other, as in a merged profile.
  */

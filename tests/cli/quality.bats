@@ -146,7 +146,7 @@ runs() {
 		quality.own_peak_kb quality.exporter_cpu_ns quality.exporter_peak_kb quality.symbolizer_cpu_ns quality.symbolizer_peak_kb; do
 		grep -q "^ddprof\.$key: [a-z0-9]" comments || { echo "no $key"; return 1; }
 	done
-	grep -q '^ddprof: sampled: [0-9]* of task-clock, user.*, [0-9.]* of 99 Hz; [0-9]* lost, throttled [0-9]* times$' err
+	grep -q '^ddprof: sampled: [0-9]* of task-clock.*; user.*, [0-9.]* of 99 Hz; [0-9]* lost, throttled [0-9]* times$' err
 	grep -q '^ddprof: quality: [0-9.]* %: stacks [0-9.]* %, CPU time [0-9.]* %; by the kernel [0-9.]* s of it$' err
 	grep -q '^ddprof: cost: collector [0-9.]* ms of CPU, [0-9]* KB at most; exporter .* ms, [0-9]* KB; symbolizer .* ms, [0-9]* KB$' err
 }
