@@ -18,7 +18,7 @@
 
 #define POLL_MS                  250 /* at least this often the rings are looked at */
 #define PROGRESS_NS              1000000000u
-#define COMMENTS_MAX             9
+#define COMMENTS_MAX             (9 + LADDER_RUNGS)
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define SILENCE_NS               UINT64_C(2000000000)  /* that somebody at a terminal takes for work */
@@ -211,6 +211,22 @@ static void give_up_exporter(struct session *s, const char *why)
 		gate_missing(gate_of(s), why);
 }
 
+/* What was refused of what was wanted. Returns how many of @lines were used. */
+static uint32_t describe_ladder(const struct ladder *l, char lines[][160])
+{
+	uint32_t n = 0, i;
+
+	for (i = 0; i < l->n; i++) {
+		char text[136];
+
+		ladder_step_text(&l->steps[i], text, sizeof(text));
+		if (*text)
+			snprintf(lines[n++], 160, "ddprof.ladder.%s: %s", ladder_table[l->steps[i].rung].key,
+				 text);
+	}
+	return n;
+}
+
 /* Settings and mode, for the profile's comments. Returns how many of @lines were used. */
 static uint32_t describe(const struct session *s, char lines[][160], const char **comments)
 {
@@ -230,6 +246,7 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 		snprintf(lines[n++], 160, "ddprof.quality.own_peak_kb: %ld", ru.ru_maxrss);
 	if (!uname(&u))
 		snprintf(lines[n++], 160, "ddprof.kernel: %s %s", u.sysname, u.release);
+	n += describe_ladder(l, lines + n);
 	for (i = 0; i < n; i++)
 		comments[i] = lines[i];
 	return n;

@@ -196,6 +196,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 		*bad = n ? pids[0] : 0;
 	}
 	if (a.refused)
+		ladder_note(&c->ladder, LADDER_FILES, -EMFILE);
+	if (a.refused)
 		log_warn("attached to %u of %u threads: the limit of open files is reached (ulimit -n)",
 			 a.opened, a.opened + a.refused);
 	free(a.seen.tid);

@@ -90,18 +90,41 @@ void collector_free(struct collector *c)
 	free(c);
 }
 
+/* Of a clock that has no period of its own; the plan sees to the rates of counters. 0: none is asked for. */
+static uint32_t clock_rate(const struct collector *c)
+{
+	const struct event *ev = c->plan.events[0].event;
+	uint64_t rate = ev->freq ? ev->freq : c->opt.frequency;
+
+	return ev->cpu_time && !ev->period && rate < UINT32_MAX ? (uint32_t)rate : 0;
+}
+
+/* The kernel takes rates up to a limit, which it lowers by itself when interrupts take it too long. */
+static void settle_rate(struct collector *c, uint32_t wanted)
+{
+	if (c->ladder.rate >= wanted)
+		return;
+	log_warn("%u samples a second, not %u: kernel.perf_event_max_sample_rate allows no more\n"
+		 "  fix: sudo sysctl kernel.perf_event_max_sample_rate=100000",
+		 c->ladder.rate, wanted);
+	c->plan.events[0].period = 1000000000u / c->ladder.rate;
+}
+
 int collector_open(struct collector *c)
 {
 	struct perf_options opt = {.plan = &c->plan, .stack_size = c->opt.stack_size};
 	struct rlimit rl;
+	uint32_t rate;
 	int err;
 
 	event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
 	if (c->many_threads || sysconf(_SC_NPROCESSORS_ONLN) > PERF_SIZES_CPUS_MAX)
 		event_plan_drop_optional(&c->plan);
-	err = ladder_probe(&c->ladder, c->plan.events[0].event, c->opt.user_only);
+	rate = clock_rate(c);
+	err = ladder_probe(&c->ladder, c->plan.events[0].event, rate, c->opt.user_only);
 	if (err)
 		return err;
+	settle_rate(c, rate);
 	/* Ours only: the program was forked before and keeps its limit. */
 	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < rl.rlim_max) {
 		rl.rlim_cur = rl.rlim_max;
@@ -134,6 +157,9 @@ int collector_poll_rings(struct collector *c)
 		if (fds[i] >= 0 && epoll_ctl(c->epfd, EPOLL_CTL_ADD, fds[i], &ev))
 			return -errno;
 	}
+	if (perf_ring_bytes(c->perf) < perf_ring_wanted(c->perf) &&
+	    perf_stack_size(c->perf) < PERF_STACK_MAX && !c->opt.stack_size)
+		ladder_note(&c->ladder, LADDER_RINGS, -EPERM);
 	log_debug("rings of %zu KB on %u CPUs, %u bytes of stack a sample, %s",
 		  perf_ring_bytes(c->perf) / 1024, perf_cpus(c->perf), perf_stack_size(c->perf),
 		  ladder_mode(&c->ladder));

@@ -117,6 +117,7 @@ struct order_source *perf_sources(struct perf *p, uint32_t *n);
 
 uint32_t perf_stack_size(const struct perf *p); /* of the largest copies */
 size_t perf_ring_bytes(const struct perf *p);   /* of one CPU's sample ring */
+size_t perf_ring_wanted(const struct perf *p);  /* what it would be without an mlock budget */
 uint32_t perf_cpus(const struct perf *p);
 
 /* Every descriptor; borrowed until the next open or close. */

@@ -71,6 +71,11 @@ static size_t pages_wanted(const struct perf *p)
 	return pages;
 }
 
+size_t perf_ring_wanted(const struct perf *p)
+{
+	return pages_wanted(p) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The largest rings that the budget allows, the same on every CPU. */
 static int map_rings(struct perf *p)
 {
