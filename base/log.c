@@ -13,6 +13,7 @@
 static enum log_level current_level = LOG_LEVEL_NOTICE;
 static enum log_mode current_mode = LOG_MODE_STDERR;
 static int stderr_fd = STDERR_FILENO;
+static int also_fd = -1;
 
 void log_set_level(enum log_level level)
 {
@@ -44,9 +45,19 @@ void log_unpin_stderr(void)
 	stderr_fd = STDERR_FILENO;
 }
 
-bool log_wants(enum log_level level)
+void log_also_to(int fd)
+{
+	also_fd = fd;
+}
+
+static bool shown(enum log_level level)
 {
 	return level <= current_level && current_mode != LOG_MODE_DISABLED;
+}
+
+bool log_wants(enum log_level level)
+{
+	return shown(level) || also_fd >= 0;
 }
 
 static void emit(enum log_level level, char *line, size_t len)
@@ -55,6 +66,11 @@ static void emit(enum log_level level, char *line, size_t len)
 	int fd = current_mode == LOG_MODE_STDOUT ? STDOUT_FILENO : stderr_fd;
 	ssize_t n;
 
+	do
+		n = also_fd < 0 ? 0 : write(also_fd, line, len);
+	while (n < 0 && errno == EINTR);
+	if (!shown(level))
+		return;
 	if (current_mode == LOG_MODE_SYSLOG) {
 		syslog(LOG_USER | priority[level], "%.*s", (int)len - 1, line);
 		return;

@@ -44,6 +44,12 @@ int log_pinned_fd(void);
 /* Close it: from now on messages go to whatever descriptor 2 is. */
 void log_unpin_stderr(void);
 
+/*
+ * From now on each message, of any level, is also written to @fd (borrowed), whatever else becomes of it;
+ * -1: no longer.
+ */
+void log_also_to(int fd);
+
 /* True when a message at @level would be shown: to skip costly arguments. */
 bool log_wants(enum log_level level);
 

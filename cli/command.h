@@ -76,6 +76,7 @@ int cmd_attach(struct options *opt, struct launch *l);
 int cmd_report(struct options *opt, struct launch *l);
 int cmd_upload(struct options *opt, struct launch *l);
 int cmd_events(struct options *opt, struct launch *l);
+int cmd_doctor(struct options *opt, struct launch *l);
 int cmd_help(struct options *opt, struct launch *l);
 int cmd_version(struct options *opt, struct launch *l);
 int cmd_completion(struct options *opt, struct launch *l);

@@ -28,12 +28,12 @@ static bool agent_given(const struct options *o)
 	return o->agent_url || o->agent_host || o->agent_port;
 }
 
-static void decide(struct destination *d, const struct options *o)
+void destination_decide(const struct options *o, bool *file, bool *upload)
 {
-	d->upload = !o->no_upload && o->do_export &&
-		    (o->upload || (!o->output && (o->service || agent_given(o) || o->agentless ||
-						  (o->enabled && o->enabled_given))));
-	d->file = o->output || !d->upload;
+	*upload = !o->no_upload && o->do_export &&
+		  (o->upload || (!o->output && (o->service || agent_given(o) || o->agentless ||
+						(o->enabled && o->enabled_given))));
+	*file = o->output || !*upload;
 }
 
 int destination_find_target(const struct options *o, struct upload_target *target, char *why, size_t len)
@@ -133,7 +133,7 @@ int destination_init(struct destination *d, const struct options *o, const char 
 	*d = (struct destination){.secrets = o->secrets, .program = program};
 	facts_init(&d->facts);
 	delta_init(&d->base);
-	decide(d, o);
+	destination_decide(o, &d->file, &d->upload);
 	if (o->runtime_id)
 		snprintf(d->runtime_id, sizeof(d->runtime_id), "%s", o->runtime_id);
 	else

@@ -62,6 +62,9 @@ void destination_release(struct destination *d);
 int destination_target(struct destination *d, const struct options *opt, const pid_t *pids, uint32_t n,
 		       bool theirs, struct tags *tags);
 
+/* By the options alone: is there to be a file, are there to be uploads? */
+void destination_decide(const struct options *opt, bool *file, bool *upload);
+
 /* Settle @target by the options: flags before variables, a URL before host and port. 0 or -EINVAL with @why.
  */
 int destination_find_target(const struct options *opt, struct upload_target *target, char *why, size_t len);

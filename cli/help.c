@@ -104,6 +104,14 @@ int help_command(const struct command *c, bool all, struct buf *out)
 			"\nWithout a FILE: sends what profilers have kept in the spool, oldest first; to the "
 			"address given,\nelse each to where it was meant to go. A FILE may be any pprof.\n"
 			"\nExit status: 0 all sent or nothing there, 1 some left, 2 wrong usage.\n");
+	else if (c->id == COMMAND_DOCTOR)
+		(void)buf_put_str(
+			out,
+			"\nCOMMAND is looked at, not run. Each check does what it is about; rows are "
+			"missing, "
+			"degraded, note\n(nothing that a profile by default settings needs) or ok.\n"
+			"\nExit status: 0 full profiling works, 3 degraded, 4 nothing works, not even timers "
+			"instead of perf\nevents; 1 failed, 2 wrong usage.\n");
 	else if (c->id == COMMAND_ATTACH || c->id == COMMAND_REPORT)
 		(void)buf_put_str(out, "\nExit status: 0 done, 1 failed, 2 wrong usage.\n");
 	return out->error;

@@ -307,7 +307,7 @@ int options_parse(struct options *o, int argc, char **argv, char *why)
 			err = parse_long(o, argc, argv, &i, why);
 		else if (argv[i][0] == '-' && argv[i][1])
 			err = parse_short(o, argc, argv, &i, why);
-		else if (o->command == COMMAND_RUN)
+		else if (o->command == COMMAND_RUN || o->command == COMMAND_DOCTOR)
 			break; /* the program; what follows is its own */
 		else
 			argv[kept++] = argv[i];
@@ -352,6 +352,20 @@ static int check_targets(const struct options *o, char *why)
 	return -EINVAL;
 }
 
+static int check_doctor(const struct options *o, char *why)
+{
+	if (o->n_pids > 1)
+		snprintf(why, OPTIONS_ERROR_MAX, "--pid: one process at a time");
+	else if (o->n_pids && o->argc)
+		snprintf(why, OPTIONS_ERROR_MAX,
+			 "--pid and the program '%.64s' exclude each other\ngive one of them", o->argv[0]);
+	else if (o->bundle && !*o->bundle)
+		snprintf(why, OPTIONS_ERROR_MAX, "--bundle: '' is no file name");
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int options_check(const struct options *o, char *why)
 {
 	int most = o->command == COMMAND_VERSION ? 0 : o->command == COMMAND_UPLOAD ? INT_MAX : 1;
@@ -373,6 +387,8 @@ int options_check(const struct options *o, char *why)
 	}
 	if (o->command == COMMAND_RUN || o->command == COMMAND_ATTACH)
 		return check_targets(o, why);
+	if (o->command == COMMAND_DOCTOR)
+		return check_doctor(o, why);
 	if (o->argc > most) {
 		snprintf(why, OPTIONS_ERROR_MAX, "unexpected '%.64s'\nuse: ddprof %s %s", o->argv[most],
 			 command_table[o->command].name, command_table[o->command].usage);

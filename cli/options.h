@@ -124,6 +124,10 @@ struct options {
 	uint32_t min_quality; /* percent; 0: whatever it is. See gate.h */
 	const char *type;     /* sample type's name; NULL: the profile's default */
 
+	/* doctor */
+	bool json;          /* for programs */
+	const char *bundle; /* file to pack all into; NULL: none */
+
 	/* events */
 	bool all; /* of all processors */
 

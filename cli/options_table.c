@@ -14,8 +14,9 @@
 #define REPORT COMMAND_BIT(COMMAND_REPORT)
 #define SEND   COMMAND_BIT(COMMAND_UPLOAD)
 #define EVENTS COMMAND_BIT(COMMAND_EVENTS)
+#define DOCTOR COMMAND_BIT(COMMAND_DOCTOR)
 #define RECORD (RUN | ATTACH)
-#define BOTH   (RECORD | SEND)
+#define BOTH   (RECORD | SEND | DOCTOR)
 
 #define AT(field) .offset = offsetof(struct options, field)
 
@@ -95,7 +96,7 @@ static const struct option_choice timeline_words[] = {
 
 /* clang-format off */
 const struct option_def option_table[] = {
-	{ .name = "pid", .letter = 'p', .arg = "PID[,PID...]", .group = TARGET, .commands = RECORD,
+	{ .name = "pid", .letter = 'p', .arg = "PID[,PID...]", .group = TARGET, .commands = RECORD | DOCTOR,
 	  .help = "running processes to profile, all their threads",
 	  .type = OPTION_PIDS, .min = 1, .max = 4194304 },
 	{ .name = "follow", .group = TARGET, .commands = RUN,
@@ -115,12 +116,12 @@ const struct option_def option_table[] = {
 	  .help = "how long to wait for the last profile when the program has ended "
 		  "(default 5; at a terminal, where Ctrl-C twice ends it, 30)",
 	  .type = OPTION_SECONDS, .min = 100, .max = 3600000, .unit = "s", AT(exit_timeout_ns) },
-	{ .name = "enable", .arg = "BOOL", .group = TARGET, .commands = RUN,
+	{ .name = "enable", .arg = "BOOL", .group = TARGET, .commands = RUN | DOCTOR,
 	  .help = "false: run the program without profiling it", .env = {"DD_PROFILING_ENABLED"},
 	  .type = OPTION_BOOL, .choices = enabled_words, AT(enabled),
 	  .set = offsetof(struct options, enabled_given) },
 
-	{ .name = "frequency", .letter = 'F', .arg = "HZ", .group = HOW, .commands = RECORD,
+	{ .name = "frequency", .letter = 'F', .arg = "HZ", .group = HOW, .commands = RECORD | DOCTOR,
 	  .help = "samples per second of CPU time (default 99)",
 	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency) },
 	{ .name = "event", .letter = 'e', .arg = "EVENT[,EVENT...]", .group = HOW, .commands = RECORD,
@@ -161,7 +162,7 @@ const struct option_def option_table[] = {
 	{ .commands = RECORD, .help = "true or false: the same as these two",
 	  .env = {"DD_PROFILING_TIMELINE_ENABLE"},
 	  .type = OPTION_CHOICE, .choices = timeline_words, AT(timeline_variable) },
-	{ .name = "debug-dir", .arg = "DIR", .group = HOW, .commands = RECORD, .files = true,
+	{ .name = "debug-dir", .arg = "DIR", .group = HOW, .commands = RECORD | DOCTOR, .files = true,
 	  .help = "look for separate debug files here first; may be repeated", .type = OPTION_DIRS },
 	{ .name = "debuginfod", .group = HOW, .commands = RECORD,
 	  .help = "fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile",
@@ -169,7 +170,7 @@ const struct option_def option_table[] = {
 	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},
 	  .type = OPTION_U32, .min = 1, .max = PROFILE_MAX_FRAMES, .unit = "frames", AT(max_frames) },
 
-	{ .name = "output", .letter = 'o', .arg = "FILE", .group = WHERE, .commands = RECORD, .files = true,
+	{ .name = "output", .letter = 'o', .arg = "FILE", .group = WHERE, .commands = RECORD | DOCTOR, .files = true,
 	  .help = "the profile: a file, DIR/, or - for standard output "
 		  "(default: ddprof-PROGRAM-PID-TIME.pb.gz in the current directory)",
 	  .type = OPTION_OUTPUT, AT(output) },
@@ -186,11 +187,11 @@ const struct option_def option_table[] = {
 	  .help = "how many numbered files to keep, oldest removed first; 0: all (default 60)",
 	  .type = OPTION_U32, .min = 0, .max = 1000000, .unit = "files", AT(keep) },
 
-	{ .name = "upload", .group = UPLOAD, .commands = RECORD,
+	{ .name = "upload", .group = UPLOAD, .commands = RECORD | DOCTOR,
 	  .help = "send a profile of each window to the Agent (default: if a service is named or an Agent "
 		  "configured, and there is no -o)",
 	  .type = OPTION_FLAG, AT(upload) },
-	{ .name = "no-upload", .group = UPLOAD, .commands = RECORD,
+	{ .name = "no-upload", .group = UPLOAD, .commands = RECORD | DOCTOR,
 	  .help = "never send anything, whatever is configured", .type = OPTION_FLAG, AT(no_upload) },
 	{ .name = "url", .letter = 'U', .arg = "URL", .group = UPLOAD, .commands = BOTH,
 	  .help = "the Agent: http://, https:// or unix:// (default: its usual socket, else http://localhost:8126)",
@@ -220,7 +221,7 @@ const struct option_def option_table[] = {
 	  .help = "where profiles are kept that could not be delivered, for another try (default: in place or "
 		  "from no terminal ~/.local/state/ddprof/spool, root's /var/spool/ddprof; else nowhere)",
 	  .type = OPTION_DIRECTORY, AT(spool_dir) },
-	{ .name = "no-spool", .group = UPLOAD, .commands = RECORD,
+	{ .name = "no-spool", .group = UPLOAD, .commands = RECORD | DOCTOR,
 	  .help = "keep nothing that could not be delivered", .type = OPTION_FLAG, AT(no_spool) },
 	{ .name = "spool-size", .arg = "MB", .group = UPLOAD, .commands = BOTH,
 	  .help = "most that is kept there, oldest dropped first (default 100)",
@@ -231,7 +232,7 @@ const struct option_def option_table[] = {
 	{ .name = "spool-age", .arg = "HOURS", .group = UPLOAD, .commands = BOTH,
 	  .help = "how long they are kept there (default 24)",
 	  .type = OPTION_U32, .min = 1, .max = 8760, .unit = "hours", AT(spool_hours) },
-	{ .name = "do-export", .arg = "BOOL", .group = UPLOAD, .commands = RECORD,
+	{ .name = "do-export", .arg = "BOOL", .group = UPLOAD, .commands = RECORD | DOCTOR,
 	  .help = "false: as --no-upload", .type = OPTION_BOOL, AT(do_export) },
 	{ .name = "runtime-id", .arg = "UUID", .group = UPLOAD, .commands = RECORD,
 	  .help = "the run's identity, instead of a random one", .env = {"DD_PROFILING_RUNTIME_ID"},
@@ -286,6 +287,12 @@ const struct option_def option_table[] = {
 	  .help = "fail if fewer of the stacks are complete, or less of the CPU time was sampled: attach and report "
 		  "with 3, run with 125 if the program itself ended with 0",
 	  .type = OPTION_U32, .min = 1, .max = 100, .unit = "percent", AT(min_quality) },
+	{ .name = "json", .group = VIEW, .commands = DOCTOR,
+	  .help = "for programs: the same as JSON", .type = OPTION_FLAG, AT(json) },
+	{ .name = "bundle", .arg = "FILE", .group = VIEW, .commands = DOCTOR, .files = true,
+	  .help = "also pack all of it, the debug log and facts of the system into FILE (.tar.gz) for support, "
+		  "secrets masked; FILE must not exist",
+	  .type = OPTION_STRING, AT(bundle) },
 
 	{ .name = "all", .letter = 'a', .group = VIEW, .commands = EVENTS,
 	  .help = "with PATTERN: also events of processors other than this one",

@@ -5,6 +5,7 @@
 #include "base/io.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,25 +20,31 @@
 #define HEADERS_MAX 64
 #define NOTE_MAX    1024
 
-static int open_program(const char *program)
+/* As execvp() would: a file that may not be executed is passed over, and is the error in the end. */
+static int open_program(const char *program, char path[PATH_MAX])
 {
 	const char *dirs = strchr(program, '/') ? "" : getenv("PATH"), *end;
-	char path[PATH_MAX];
 	struct stat st;
-	int n;
+	int n, fd, err = ENOENT;
 
-	if (dirs && !dirs[0])
-		return open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (dirs && !dirs[0]) {
+		snprintf(path, PATH_MAX, "%s", program);
+		fd = access(path, X_OK) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		return fd < 0 ? -errno : fd;
+	}
 	for (; dirs; dirs = *end ? end + 1 : NULL) {
 		end = strchrnul(dirs, ':');
-		n = snprintf(path, sizeof(path), "%.*s%s%s",
-			     (int)(end - dirs < PATH_MAX ? end - dirs : PATH_MAX), dirs,
-			     end == dirs ? "./" : "/", program);
-		if (n > 0 && (size_t)n < sizeof(path) && !stat(path, &st) && S_ISREG(st.st_mode) &&
-		    !access(path, X_OK))
-			return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(end - dirs < PATH_MAX ? end - dirs : PATH_MAX),
+			     dirs, end == dirs ? "./" : "/", program);
+		if (n <= 0 || n >= PATH_MAX || stat(path, &st) || !S_ISREG(st.st_mode))
+			continue;
+		if (!access(path, X_OK)) {
+			fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+			return fd < 0 ? -errno : fd;
+		}
+		err = EACCES;
 	}
-	return -1;
+	return -err;
 }
 
 /* "#!interpreter argument": the interpreter's path in @head, or NULL. */
@@ -98,31 +105,48 @@ static bool is_privileged(int fd)
 	       fgetxattr(fd, "security.capability", NULL, 0) > 0;
 }
 
-bool target_unreachable(const char *program, char *why, size_t len)
+/* Follow "#!" lines from @program to what the kernel would load. */
+static int find(const char *program, char path[PATH_MAX], char head[HEAD_MAX + 1], ssize_t *n)
 {
-	char head[HEAD_MAX + 1] __attribute__((aligned(8))), name[PATH_MAX];
-	const char *reason = NULL;
+	char name[PATH_MAX], *next;
 	unsigned i;
+	int fd = -ELOOP;
 
 	snprintf(name, sizeof(name), "%s", program);
 	for (i = 0; i < SCRIPTS_MAX; i++) {
-		int fd = open_program(name);
-		ssize_t n = fd < 0 ? -1 : pread(fd, head, HEAD_MAX, 0);
-		char *next = NULL;
-
-		if (n > 0) {
-			head[n] = '\0';
-			next = interpreter(head, (size_t)n);
-			reason = next                ? NULL
-				 : is_privileged(fd) ? "it has rights of its own (set-user-ID)"
-						     : look_at_elf(fd, head, (size_t)n);
-		}
-		if (fd >= 0)
-			close(fd);
+		fd = open_program(name, path);
+		*n = fd < 0 ? -1 : pread(fd, head, HEAD_MAX, 0);
+		head[*n > 0 ? *n : 0] = '\0';
+		next = *n > 0 ? interpreter(head, (size_t)*n) : NULL;
 		if (!next)
-			break;
-		memmove(name, next, strlen(next) + 1);
+			return fd;
+		snprintf(name, sizeof(name), "%s", next);
+		close(fd);
+		fd = -ELOOP;
 	}
+	return fd;
+}
+
+int target_find(const char *program, char path[TARGET_PATH_MAX])
+{
+	char head[HEAD_MAX + 1];
+	ssize_t n;
+
+	return find(program, path, head, &n);
+}
+
+bool target_unreachable(const char *program, char *why, size_t len)
+{
+	char head[HEAD_MAX + 1] __attribute__((aligned(8))), path[PATH_MAX];
+	const char *reason = NULL;
+	ssize_t n = -1;
+	int fd = find(program, path, head, &n);
+
+	if (n > 0)
+		reason = is_privileged(fd) ? "it has rights of its own (set-user-ID)"
+					   : look_at_elf(fd, head, (size_t)n);
+	if (fd >= 0)
+		close(fd);
 	if (reason)
 		snprintf(why, len, "%s", reason);
 	return reason;

@@ -15,4 +15,13 @@
  */
 bool target_unreachable(const char *program, char *why, size_t len);
 
+#define TARGET_PATH_MAX 4096 /* PATH_MAX */
+
+/*
+ * The file that would run as @program: found as execvp() finds it, and through "#!"
+ * lines. A descriptor, to be closed, with its path in @path; or -errno: of a
+ * program that would not run.
+ */
+int target_find(const char *program, char path[TARGET_PATH_MAX]);
+
 #endif

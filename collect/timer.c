@@ -194,6 +194,11 @@ void timer_free(struct timer *t)
 	free(t);
 }
 
+const char *timer_library(const struct timer *t)
+{
+	return t->library;
+}
+
 int timer_fd(const struct timer *t)
 {
 	return t->fd;

@@ -35,6 +35,9 @@ struct timer;
 int timer_new(struct timer **out);
 void timer_free(struct timer *t); /* NULL is fine */
 
+/* The library's path; borrowed. */
+const char *timer_library(const struct timer *t);
+
 /* The descriptor that the keeper has to keep open, or -1: none is needed. */
 int timer_fd(const struct timer *t);
 

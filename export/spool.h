@@ -99,6 +99,16 @@ struct spool_report {
 int spool_drain(struct spool *s, const char *target, spool_send_fn *send, void *arg, uint64_t until_ns,
 		struct spool_report *report);
 
+struct spool_contents {
+	uint32_t entries;
+	uint64_t bytes;
+	int64_t oldest_s; /* Unix epoch; 0: none */
+};
+
+/* For doctor: what is in @path, counted without touching it. A directory that is not there is empty. 0 or
+ * -errno. */
+int spool_look(const char *path, struct spool_contents *out);
+
 /*
  * The number of profiles dropped so far that no delivered profile has told of.
  * spool_dropped_told() takes @n of them off, once one has.
