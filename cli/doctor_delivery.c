@@ -125,8 +125,10 @@ static void tell_spool(struct doctor *d, const char *dir, const struct spool_con
 	if (!c->entries)
 		doctor_ok(d, ill.key, ill.what, "nothing waits in '%s'", dir);
 	else
-		doctor_ill(d, &ill, "%u profiles (%s) wait in '%s'%s, the oldest for %lld hours", c->entries,
-			   size, dir, ill.optional ? "" : ", which is nearly full", hours > 0 ? hours : 0);
+		doctor_ill(d, &ill,
+			   "%u profile%s (%s) not delivered yet in '%s'%s, the oldest for %lld hours",
+			   c->entries, c->entries == 1 ? "" : "s", size, dir,
+			   ill.optional ? "" : ", which is nearly full", hours > 0 ? hours : 0);
 }
 
 static void check_spool(struct doctor *d, bool upload)

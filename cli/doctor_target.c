@@ -235,9 +235,9 @@ static void tell_process(struct target *t)
 	struct rlimit rl;
 
 	(void)procfs_tasks(t->pid, count_thread, &threads);
-	doctor_ok(d, "target", "process", "pid %d of user %u, %u threads%s%.20s: can be attached to",
-		  (int)t->pid, (unsigned)t->facts.uid, threads, *id->container_id ? ", container " : "",
-		  id->container_id);
+	doctor_ok(d, "target", "process", "pid %d of user %u, %u thread%s%s%.20s: can be attached to",
+		  (int)t->pid, (unsigned)t->facts.uid, threads, threads == 1 ? "" : "s",
+		  *id->container_id ? ", container " : "", id->container_id);
 	if (!getrlimit(RLIMIT_NOFILE, &rl) && d->rings.fds && threads > rl.rlim_max / d->rings.fds)
 		doctor_ill(d,
 			   &(const struct doctor_ill){DOCTOR_DEGRADED, false, "threads", "threads",

@@ -164,7 +164,7 @@ const struct option_def option_table[] = {
 	  .type = OPTION_CHOICE, .choices = timeline_words, AT(timeline_variable) },
 	{ .name = "debug-dir", .arg = "DIR", .group = HOW, .commands = RECORD | DOCTOR, .files = true,
 	  .help = "look for separate debug files here first; may be repeated", .type = OPTION_DIRS },
-	{ .name = "debuginfod", .group = HOW, .commands = RECORD,
+	{ .name = "debuginfod", .group = HOW, .commands = RECORD | DOCTOR,
 	  .help = "fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile",
 	  .type = OPTION_FLAG, AT(debuginfod) },
 	{ .commands = RECORD, .help = "frames kept per stack", .env = {"DD_PROFILING_MAX_FRAMES"},

@@ -82,7 +82,7 @@ complete -c ddprof -n '__ddprof_command run attach' -l no-timeline -d 'one sampl
 complete -c ddprof-run -l no-timeline -d 'one sample for all of the same stack (default for files): smaller profiles'
 complete -c ddprof -n '__ddprof_command run attach' -l debug-dir -r -F -d 'look for separate debug files here first; may be repeated'
 complete -c ddprof-run -l debug-dir -r -F -d 'look for separate debug files here first; may be repeated'
-complete -c ddprof -n '__ddprof_command run attach' -l debuginfod -d 'fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile'
+complete -c ddprof -n '__ddprof_command run attach doctor' -l debuginfod -d 'fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile'
 complete -c ddprof-run -l debuginfod -d 'fetch missing debug files from the servers named by DEBUGINFOD_URLS, for at most 10 s per profile'
 complete -c ddprof -n '__ddprof_command run attach' -s o -l output -r -F -d 'the profile: a file, DIR/, or - for standard output (default: ddprof-PROGRAM-PID-TIME.pb.gz in the current directory)'
 complete -c ddprof-run -s o -l output -r -F -d 'the profile: a file, DIR/, or - for standard output (default: ddprof-PROGRAM-PID-TIME.pb.gz in the current directory)'

@@ -32,7 +32,7 @@ teardown() {
 	[ -w /proc/sys/kernel/perf_event_paranoid ] && [ "$(id -u)" = 0 ] || skip "needs root to set the sysctl"
 	cat /proc/sys/kernel/perf_event_paranoid > paranoid
 	sysctl -q kernel.perf_event_paranoid=3
-	"$T/deny_perf" 13 "$DDPROF_RUN" true 2>err
+	"$T/deny_perf" 13,as-kernel "$DDPROF_RUN" true 2>err
 	cat err
 	grep -q 'sudo sysctl kernel.perf_event_paranoid=2' err
 }

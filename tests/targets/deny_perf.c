@@ -2,9 +2,12 @@
 /*
  * deny_perf.c - run a command in which perf_event_open fails with the errno
  * given (a number), as a container's seccomp profile makes it; and with
- * "ERRNO,NAME..." the other system calls named, as a sandbox makes them.
+ * "ERRNO,NAME..." the other system calls named, as a sandbox makes them. The name
+ * "as-kernel" lets calls with flags that no kernel knows through, as a kernel that refuses by
+ * kernel.perf_event_paranoid does: it looks at them first.
  */
 #include <linux/filter.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +18,8 @@
 #include <unistd.h>
 
 #define DENIED_MAX 16
+#define KNOWN_FLAGS                                                                                          \
+	(PERF_FLAG_FD_NO_GROUP | PERF_FLAG_FD_OUTPUT | PERF_FLAG_PID_CGROUP | PERF_FLAG_FD_CLOEXEC)
 
 static const struct {
 	const char *name;
@@ -40,7 +45,14 @@ int main(int argc, char **argv)
 {
 	unsigned err = argc > 2 ? (unsigned)strtoul(argv[1], NULL, 10) : 0,
 		 denied[DENIED_MAX] = {SYS_perf_event_open};
-	struct sock_filter code[2 * DENIED_MAX + 2] = {
+	struct sock_filter code[2 * DENIED_MAX + 8] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	};
+	static const struct sock_filter as_kernel[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[4])),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KNOWN_FLAGS, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	};
 	struct sock_fprog prog = {1, code};
@@ -48,8 +60,16 @@ int main(int argc, char **argv)
 	char *name;
 
 	for (name = argc > 2 ? strtok(argv[1], ",") : NULL;
-	     name && n < DENIED_MAX && (name = strtok(NULL, ","));)
-		denied[n++] = number(name);
+	     name && n < DENIED_MAX && (name = strtok(NULL, ","));) {
+		if (strcmp(name, "as-kernel")) {
+			denied[n++] = number(name);
+			continue;
+		}
+		if (prog.len > 1)
+			continue;
+		memcpy(code + prog.len, as_kernel, sizeof(as_kernel));
+		prog.len += sizeof(as_kernel) / sizeof(*as_kernel);
+	}
 	for (i = 0; i < n; i++) {
 		code[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, denied[i], 0, 1);
 		code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
