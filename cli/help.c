@@ -107,11 +107,12 @@ int help_command(const struct command *c, bool all, struct buf *out)
 	else if (c->id == COMMAND_DOCTOR)
 		(void)buf_put_str(
 			out,
-			"\nCOMMAND is looked at, not run. Each check does what it is about; rows are "
-			"missing, "
-			"degraded, note\n(nothing that a profile by default settings needs) or ok.\n"
-			"\nExit status: 0 full profiling works, 3 degraded, 4 nothing works, not even timers "
-			"instead of perf\nevents; 1 failed, 2 wrong usage.\n");
+			"\nCOMMAND is looked at, not run. Each check does the thing it is about. What is\n"
+			"missing or degraded would be lacking in a profile taken now by default settings\n"
+			"(at perf_event_paranoid 2, kernel frames); a note is about what has to be asked\n"
+			"for, and has no part in the exit status:\n"
+			"0 full profiling works, 3 degraded, 4 nothing works, not even timers instead of\n"
+			"perf events; 1 failed, 2 wrong usage.\n");
 	else if (c->id == COMMAND_ATTACH || c->id == COMMAND_REPORT)
 		(void)buf_put_str(out, "\nExit status: 0 done, 1 failed, 2 wrong usage.\n");
 	return out->error;

@@ -6,6 +6,7 @@
  *	ddprof.format: 1                 what a reader may rely on; goes up when a key changes its meaning
  *	ddprof.version, ddprof.window    of the profiler; number of the window
  *	ddprof.tag.KEY                   one per tag
+ *	ddprof.ladder.KEY                what the kernel refused (collect/ladder.h), from the caller
  *	ddprof.quality.FIELD             struct profile_quality by its names, left out if 0
  *	ddprof.event.NAME.FIELD          one event of the capture; left out what is not known:
  *	                                 total (counted over the profile by all tasks, scaled by enabled /

@@ -97,23 +97,9 @@ as_nobody() {
 	"$DDPROF" doctor -- "$T/shares" >out || true
 	[ "$(LC_ALL=C awk 'length > 80' out | wc -l)" = 0 ]
 	! LC_ALL=C grep -q '[^ -~]' out
-	"$PY" -c 'import os, pty, sys
-os.environ["TERM"] = "xterm"
-out = b""
-def read(fd):
-    global out
-    d = os.read(fd, 4096)
-    out += d
-    return b""
-pty.spawn(sys.argv[1:], read)
-open("tty", "wb").write(out)' "$DDPROF" doctor </dev/null
+	TERM=xterm "$PY" "$ROOT/tests/targets/on_pty.py" end -- "$DDPROF" doctor >tty
 	grep -aq "$(printf '\033')\[" tty
-	NO_COLOR=1 "$PY" -c 'import os, pty, sys
-def read(fd):
-    d = os.read(fd, 4096)
-    open("plain", "ab").write(d)
-    return b""
-pty.spawn(sys.argv[1:], read)' "$DDPROF" doctor </dev/null
+	NO_COLOR=1 TERM=xterm "$PY" "$ROOT/tests/targets/on_pty.py" end -- "$DDPROF" doctor >plain
 	! grep -aq "$(printf '\033')\[" plain
 }
 
