@@ -23,7 +23,7 @@ static const char conditions[] =
 	"function __ddprof_program\n"
 	"	set -l words (commandline -opc)\n"
 	"	set -e words[1]\n"
-	"	test \"$words[1]\" = run; and set -e words[1]\n"
+	"	contains -- \"$words[1]\" run doctor; and set -e words[1]\n"
 	"	while set -q words[1]; and string match -q -- '-*' $words[1]\n"
 	"		set -l option $words[1]\n"
 	"		set -e words[1]\n"
@@ -37,7 +37,7 @@ static const char conditions[] =
 	"end\n\n"
 	"complete -c ddprof -f\n"
 	"complete -c ddprof-run -f\n"
-	"complete -c ddprof -n '__ddprof_command run' -x -a '(__ddprof_program)'\n"
+	"complete -c ddprof -n '__ddprof_command run doctor' -x -a '(__ddprof_program)'\n"
 	"complete -c ddprof-run -x -a '(__ddprof_program)'\n"
 	"complete -c ddprof -n '__ddprof_command report' -F\n"
 	"complete -c ddprof -n '__ddprof_command help' -x -a \"$__ddprof_commands\"\n";

@@ -78,6 +78,7 @@ static void put_operands(struct buf *out, enum command_id command)
 {
 	switch (command) {
 	case COMMAND_RUN:
+	case COMMAND_DOCTOR:
 		(void)buf_put_str(out, "'(-)1:program:_command_names -e' '*::arguments:_normal'");
 		break;
 	case COMMAND_REPORT:

@@ -65,7 +65,8 @@ static void check_lockdown(struct doctor *d)
 static void check_ptrace(struct doctor *d)
 {
 	char text[16];
-	int scope = doctor_read("/proc/sys/kernel/yama/ptrace_scope", text, sizeof(text)) ? atoi(text) : 0;
+	bool yama = doctor_read("/proc/sys/kernel/yama/ptrace_scope", text, sizeof(text));
+	int scope = yama ? atoi(text) : 0;
 
 	if (scope > 0 && geteuid())
 		doctor_ill(d,
@@ -75,8 +76,10 @@ static void check_ptrace(struct doctor *d)
 						      "attach by perf events, which needs no ptrace"},
 			   "kernel.yama.ptrace_scope is %d", scope);
 	else
-		doctor_ok(d, "ptrace", "ptrace of own processes", "allowed (kernel.yama.ptrace_scope is %d)",
-			  scope);
+		doctor_ok(d, "ptrace", "ptrace of own processes", "%s",
+			  !yama   ? "not restricted by Yama, which this kernel has not"
+			  : scope ? "restricted by Yama, but not for this user"
+				  : "not restricted by Yama");
 }
 
 /* The option of the mount at /proc: its value in @out, "" when it is not set. */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define FILES_MAX 512 /* mapped files that are looked into */
@@ -101,12 +102,35 @@ static void find_perf_map(struct target *t)
 
 /* ---- what it is ---- */
 
+/* IMPLEMENTOR="Debian" in the file "release" of a Java installation, at most four directories up. */
+static void java_vendor(const struct target *t, char *out, size_t len)
+{
+	char path[PATH_MAX + 16], text[4096], *slash, *at;
+	unsigned up;
+
+	out[0] = '\0';
+	snprintf(path, sizeof(path), "%s", *t->facts.mapped_runtime ? t->facts.mapped_runtime : t->facts.exe);
+	for (up = 0; up < 4 && t->facts.same_root && (slash = strrchr(path, '/')); up++) {
+		strcpy(slash, "/release");
+		at = doctor_read(path, text, sizeof(text)) ? strstr(text, "IMPLEMENTOR=\"") : NULL;
+		*slash = '\0';
+		if (!at)
+			continue;
+		at += strlen("IMPLEMENTOR=\"");
+		snprintf(out, len, " by %.*s", (int)strcspn(at, "\"\n"), at);
+		return;
+	}
+}
+
 static void tell_runtime(struct target *t)
 {
 	const struct runtime *r = &t->runtime;
+	char vendor[96] = "";
 
-	doctor_ok(t->d, "runtime", "runtime", "%s%s%s%s%s%s%s", r->runtime, *r->version ? " " : "",
-		  r->version, r->language ? ", language " : "", r->language ? r->language : "",
+	if (!strcmp(r->runtime, "JVM"))
+		java_vendor(t, vendor, sizeof(vendor));
+	doctor_ok(t->d, "runtime", "runtime", "%s%s%s%s%s%s%s%s", r->runtime, *r->version ? " " : "",
+		  r->version, vendor, r->language ? ", language " : "", r->language ? r->language : "",
 		  *r->libc ? ", " : "", r->libc);
 }
 
@@ -296,10 +320,15 @@ static bool check_rights(struct doctor *d, int fd, const char *path)
 		.state = DOCTOR_MISSING, .key = "target", .what = "program", .fix = "run ddprof-run as root"};
 	char why[PATH_MAX + 64];
 	struct stat st;
+	bool caps;
 
-	if (!geteuid() || fstat(fd, &st) || !(st.st_mode & (S_ISUID | S_ISGID)))
+	if (!geteuid() || fstat(fd, &st))
 		return true;
-	snprintf(why, sizeof(why), "'%s' has rights of its own (set-user-ID)", path);
+	caps = fgetxattr(fd, "security.capability", NULL, 0) > 0;
+	if (!caps && !(st.st_mode & (S_ISUID | S_ISGID)))
+		return true;
+	snprintf(why, sizeof(why), "'%s' has rights of its own (%s)", path,
+		 caps ? "capabilities" : "set-user-ID");
 	out_of_reach(d, &ill, why);
 	return false;
 }
@@ -324,14 +353,17 @@ static void examine_program(struct target *t)
 {
 	struct doctor_ill ill = {.state = DOCTOR_MISSING, .key = "target", .what = "program"};
 	const char *name = t->d->opt->argv[0];
-	char path[PATH_MAX], why[PATH_MAX + 64];
-	int fd = target_find(name, path);
+	char found[PATH_MAX], path[PATH_MAX], why[PATH_MAX + 64];
+	int fd = target_find(name, found);
 
 	if (fd < 0) {
 		snprintf(why, sizeof(why), "'%s' cannot be run: %s", name, strerror(-fd));
 		out_of_reach(t->d, &ill, why);
 		return;
 	}
+	/* what its libraries and its runtime's files are found beside of */
+	if (!realpath(found, path))
+		strcpy(path, found);
 	if (check_rights(t->d, fd, path)) {
 		doctor_ok(t->d, "target", "program", "'%.120s' runs '%.160s'", name, path);
 		tell_timers(t->d);

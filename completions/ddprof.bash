@@ -75,7 +75,7 @@ _ddprof_words()
 _ddprof_operands()
 {
 	case $1 in
-	run) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
+	run | doctor) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
 	report) _ddprof_files "$2" ;;
 	help) _ddprof_words "$_ddprof_commands" "$2" ;;
 	completion) _ddprof_words "$_ddprof_shells" "$2" ;;
@@ -98,7 +98,7 @@ _ddprof()
 		fi
 	fi
 	operand=$(_ddprof_operand $first)
-	if [[ $command == run && -n $operand ]] && ((operand < COMP_CWORD)); then
+	if [[ " run doctor " == *" $command "* && -n $operand ]] && ((operand < COMP_CWORD)); then
 		if declare -F _command_offset >/dev/null; then
 			_command_offset "$operand"
 		else

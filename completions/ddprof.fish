@@ -17,7 +17,7 @@ end
 function __ddprof_program
 	set -l words (commandline -opc)
 	set -e words[1]
-	test "$words[1]" = run; and set -e words[1]
+	contains -- "$words[1]" run doctor; and set -e words[1]
 	while set -q words[1]; and string match -q -- '-*' $words[1]
 		set -l option $words[1]
 		set -e words[1]
@@ -31,7 +31,7 @@ end
 
 complete -c ddprof -f
 complete -c ddprof-run -f
-complete -c ddprof -n '__ddprof_command run' -x -a '(__ddprof_program)'
+complete -c ddprof -n '__ddprof_command run doctor' -x -a '(__ddprof_program)'
 complete -c ddprof-run -x -a '(__ddprof_program)'
 complete -c ddprof -n '__ddprof_command report' -F
 complete -c ddprof -n '__ddprof_command help' -x -a "$__ddprof_commands"

@@ -325,6 +325,16 @@ more_threads() { # pid
 	done
 }
 
+@test "a program with more rights than its user is not profiled by him" {
+	open_copy
+	local su
+	su=$(command -v su) && [ -u "$su" ] || skip "no set-user-ID su"
+	status=0
+	as_nobody "$OPEN/ddprof" doctor --json su >j || status=$?
+	[ "$status" = 4 ]
+	is target missing "has rights of its own (set-user-ID)" "as root"
+}
+
 @test "call frame information, symbols, debug information: there, stripped, in a file of its own, of another build, not at all" {
 	cp "$ROOT/tests/targets/shares.c" a.c
 	gcc -O2 -g -D_GNU_SOURCE -o a a.c
@@ -415,6 +425,11 @@ more_threads() { # pid
 		is jit degraded "Node.js writes no perf map" "NODE_OPTIONS=--perf-basic-prof"
 		examine env NODE_OPTIONS=--perf-basic-prof "$DDPROF" doctor node
 		is jit ok "asked for"
+	fi
+	if command -v java >/dev/null; then
+		examine "$DDPROF" doctor java -version
+		is runtime ok "JVM "
+		is jit degraded "JVM writes no perf map" DumpPerfMapAtExit
 	fi
 	local lib
 	lib=$(ldconfig -p | sed -n 's/.*libjemalloc\.so\.2 .*=> //p' | head -n 1)

@@ -164,6 +164,9 @@ completes() {
 	[ "$(completes ddprof-run -l d)" = debug ]
 	[[ "$(completes ddprof-run -F 9 whoam)" == whoami* ]]
 	[ -z "$(completes ddprof-run whoami --fr)" ]
+	[ "$(completes ddprof doctor --bun)" = --bundle ]
+	[[ "$(completes ddprof doctor whoam)" == whoami* ]]
+	[ -z "$(completes ddprof doctor whoami --js)" ]
 	[ "$(completes ddprof completion '')" = "bash zsh fish" ]
 }
 
