@@ -106,7 +106,7 @@ bool capture_detach_log(const struct session *s)
 static int open_collector(struct session *s)
 {
 	struct collector_options opt = {
-		.frequency = s->opt->frequency,
+		.frequency = session_frequency(s),
 		.events = &s->opt->events,
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
@@ -115,6 +115,7 @@ static int open_collector(struct session *s)
 		.skip_gone = true,
 		.timer = s->timer,
 		.timer_only = s->timer && s->opt->fallback == FALLBACK_PRELOAD,
+		.trace = s->opt->fallback == FALLBACK_PTRACE,
 	};
 	static pid_t pids[SUPERVISE_PIDS];
 	pid_t bad = 0;
@@ -163,6 +164,10 @@ int capture_open(struct session *s)
 {
 	int err = open_collector(s);
 
+	if (!err && collector_ladder(s->collector)->trace)
+		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, %u times a "
+			 "second at most, without kernel frames",
+			 s->program, session_frequency(s));
 	if (!err && collector_ladder(s->collector)->timer)
 		tell_fallback(s);
 	if (!err && (!s->state || !s->state->restarts))

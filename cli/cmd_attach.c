@@ -26,6 +26,8 @@ static void complain(const struct session *s, int err, pid_t bad)
 			  (int)process);
 	else if (bad && err == -ESRCH)
 		log_error("cannot attach to pid %d: there is no such process", (int)bad);
+	else if (s->collector && collector_ladder(s->collector)->err && s->opt->fallback == FALLBACK_PTRACE)
+		log_error("cannot attach: %s", collector_ladder(s->collector)->advice);
 	else if (bad && geteuid() == 0)
 		log_error("cannot attach to pid %d: %s\n  fix: it takes CAP_PERFMON or CAP_SYS_PTRACE, and "
 			  "every "
@@ -35,7 +37,10 @@ static void complain(const struct session *s, int err, pid_t bad)
 		log_error("cannot attach to pid %d: %s\n  fix: run as the user it belongs to, or as root",
 			  (int)bad, strerror(-err));
 	else if (s->collector && collector_ladder(s->collector)->err)
-		log_error("cannot profile: %s", collector_ladder(s->collector)->advice);
+		log_error("cannot profile: %s%s", collector_ladder(s->collector)->advice,
+			  s->opt->fallback == FALLBACK_AUTO
+				  ? "\n  or: --fallback ptrace, which interrupts running threads, at a lower rate"
+				  : "");
 	else
 		log_error("cannot profile: %s", strerror(-err));
 }
@@ -43,12 +48,13 @@ static void complain(const struct session *s, int err, pid_t bad)
 static int open_events(struct session *s)
 {
 	struct collector_options opt = {
-		.frequency = s->opt->frequency,
+		.frequency = session_frequency(s),
 		.events = &s->opt->events,
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,
 		.timeline = session_timeline(s),
+		.trace = s->opt->fallback == FALLBACK_PTRACE,
 	};
 	pid_t bad = 0;
 	int err = collector_new(&s->collector, &opt);
@@ -57,7 +63,11 @@ static int open_events(struct session *s)
 		err = collector_attach(s->collector, s->opt->pids, s->opt->n_pids, &bad);
 	if (err)
 		complain(s, err, bad);
-	else
+	else if (opt.trace)
+		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, %u times a "
+			 "second at most, without kernel frames",
+			 s->program, opt.frequency);
+	if (!err)
 		events_tell_refused(s->collector);
 	return err;
 }

@@ -146,7 +146,8 @@ static void hand_over(void *arg)
 /* What all processes to come share, should perf events turn out to be refused. */
 static void prepare_fallback(struct session *s, struct launch *l)
 {
-	int err = s->opt->fallback == FALLBACK_NONE ? -ECANCELED : timer_new(&s->timer);
+	bool none = s->opt->fallback == FALLBACK_NONE || s->opt->fallback == FALLBACK_PTRACE;
+	int err = none ? -ECANCELED : timer_new(&s->timer);
 
 	if (err == -ENOENT)
 		log_debug("no fallback: " TIMER_LIBRARY " is not installed with this program");

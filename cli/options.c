@@ -385,6 +385,12 @@ int options_check(const struct options *o, char *why)
 		snprintf(why, OPTIONS_ERROR_MAX, "--no-spool excludes --spool");
 		return -EINVAL;
 	}
+	if (o->command == COMMAND_ATTACH && o->fallback == FALLBACK_PRELOAD) {
+		snprintf(why, OPTIONS_ERROR_MAX,
+			 "--fallback preload is for programs that are started here\n"
+			 "use: ddprof run, or --fallback ptrace for a running process");
+		return -EINVAL;
+	}
 	if (o->command == COMMAND_RUN || o->command == COMMAND_ATTACH)
 		return check_targets(o, why);
 	if (o->command == COMMAND_DOCTOR)

@@ -56,6 +56,7 @@ struct options {
 
 	/* how */
 	uint32_t frequency;  /* Hz */
+	bool frequency_given;
 	uint32_t stack_size; /* bytes; 0: chosen by the collector */
 	uint32_t max_frames; /* 0: chosen by the collector */
 	bool user_only;      /* no kernel frames */
@@ -70,6 +71,7 @@ struct options {
 	enum options_fallback {
 		FALLBACK_AUTO,    /* timers in the program when perf events are refused */
 		FALLBACK_PRELOAD, /* the same without asking for perf events */
+		FALLBACK_PTRACE,  /* interrupt running threads, without asking for perf events */
 		FALLBACK_NONE,
 	} fallback;
 	bool inlines;                  /* resolve inlined calls */

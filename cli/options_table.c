@@ -61,6 +61,7 @@ static const struct option_choice name_styles[] = {
 static const struct option_choice fallbacks[] = {
 	{"auto", FALLBACK_AUTO, false},
 	{"preload", FALLBACK_PRELOAD, false},
+	{"ptrace", FALLBACK_PTRACE, false},
 	{"none", FALLBACK_NONE, false},
 	{0},
 };
@@ -123,7 +124,8 @@ const struct option_def option_table[] = {
 
 	{ .name = "frequency", .letter = 'F', .arg = "HZ", .group = HOW, .commands = RECORD | DOCTOR,
 	  .help = "samples per second of CPU time (default 99)",
-	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency) },
+	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency),
+	  .given = offsetof(struct options, frequency_given) },
 	{ .name = "event", .letter = 'e', .arg = "EVENT[,EVENT...]", .group = HOW, .commands = RECORD,
 	  .help = "what to profile by instead of CPU time, each event as a sample type of its own; may be repeated "
 		  "('ddprof events' lists them; task-clock is CPU time)",
@@ -143,9 +145,10 @@ const struct option_def option_table[] = {
 	  .type = OPTION_U32, .min = 512, .max = OPTIONS_MAX_STACK, .step = 8, .unit = "bytes", AT(stack_size) },
 	{ .name = "user-only", .alias = "no-kernel", .group = HOW, .commands = RECORD,
 	  .help = "do not ask for kernel frames", .type = OPTION_FLAG, AT(user_only) },
-	{ .name = "fallback", .arg = "MODE", .group = HOW, .commands = RUN,
-	  .help = "when perf events are refused: auto: timers in the program, none: no profile; "
-		  "preload: timers without asking for perf events (default auto)",
+	{ .name = "fallback", .arg = "MODE", .group = HOW, .commands = RECORD,
+	  .help = "when perf events are refused: auto: timers in the program (run only), none: no profile; "
+		  "without asking for perf events: preload: those timers, ptrace: interrupt running threads "
+		  "(default auto)",
 	  .type = OPTION_CHOICE, .choices = fallbacks, AT(fallback) },
 	{ .name = "no-inlines", .group = HOW, .commands = RECORD,
 	  .help = "do not look for inlined calls: less work per profile",

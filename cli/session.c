@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/summary.h"
 #include "cli/supervise_targets.h"
+#include "collect/tracer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 
 #define POLL_MS                  250 /* at least this often the rings are looked at */
 #define PROGRESS_NS              1000000000u
-#define COMMENTS_MAX             (9 + LADDER_RUNGS)
+#define COMMENTS_MAX             (11 + LADDER_RUNGS)
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define SILENCE_NS               UINT64_C(2000000000)  /* that somebody at a terminal takes for work */
@@ -161,6 +162,17 @@ bool session_timeline(const struct session *s)
 	       (s->opt->timeline_variable == TIMELINE_BY_DESTINATION && s->dest.upload);
 }
 
+uint32_t session_frequency(const struct session *s)
+{
+	uint32_t wanted = s->opt->frequency;
+
+	if (s->opt->fallback == FALLBACK_PTRACE)
+		return !s->opt->frequency_given && wanted > TRACER_RATE ? TRACER_RATE
+		       : wanted > TRACER_RATE_MAX                       ? TRACER_RATE_MAX
+									: wanted;
+	return s->collector && collector_ladder(s->collector)->timer ? timer_rate(wanted) : wanted;
+}
+
 void session_announce(const struct session *s)
 {
 	if (!s->state || !s->state->restarts)
@@ -232,6 +244,7 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 {
 	const struct ladder *l = collector_ladder(s->collector);
 	uint32_t n = 0, i, rate = event_plan_frequency(collector_plan(s->collector));
+	struct tracer_stats traced;
 	struct utsname u;
 	struct rusage ru;
 
@@ -240,6 +253,15 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 	snprintf(lines[n++], 160, "ddprof.mode: %s", ladder_mode(l));
 	if (rate)
 		snprintf(lines[n++], 160, "ddprof.frequency_hz: %u", l->timer ? timer_rate(rate) : rate);
+	if (collector_tracer(s->collector, &traced)) {
+		snprintf(lines[n++], 160, "ddprof.ptrace.looks_hz: %.1f",
+			 traced.look_ns ? (double)traced.looks * 1e9 / (double)traced.look_ns : 0.0);
+		snprintf(lines[n++], 160,
+			 "ddprof.ptrace.stops: %llu, %.1f us each at most, the longest %.1f us",
+			 (unsigned long long)traced.stops,
+			 traced.stops ? (double)traced.pause_ns / 1e3 / (double)traced.stops : 0.0,
+			 (double)traced.pause_max_ns / 1e3);
+	}
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));
 	snprintf(lines[n++], 160, "ddprof.target: %s (pid %d)", s->program, (int)s->pid);
 	if (!getrusage(RUSAGE_SELF, &ru))

@@ -88,6 +88,9 @@ int session_open_sink(struct session *s, pid_t pid);
 /* Is each sample to be kept with its time? As asked for; else where uploads can show it, not in files. */
 bool session_timeline(const struct session *s);
 
+/* Samples a second that are asked of the collector, and of them what the kernel's tick allows. */
+uint32_t session_frequency(const struct session *s);
+
 /* One line on where profiles go; once, not again by a collector that was restarted. */
 void session_announce(const struct session *s);
 

@@ -93,7 +93,7 @@ static uint64_t malformed(struct collector *c)
 {
 	uint32_t i, n;
 	const struct order_source *sources =
-		c->timer ? timer_sources(c->timer, &n) : perf_sources(c->perf, &n);
+		fallback_used(c) ? fallback_sources(c, &n) : perf_sources(c->perf, &n);
 	uint64_t sum = 0;
 
 	for (i = 0; i < n; i++)
@@ -147,7 +147,7 @@ void account_mark(struct collector *c)
 	c->mark = (struct mark){.set = true};
 	if (c->timer)
 		c->mark.counts.events[0].lost = timer_lost(c->timer);
-	else
+	else if (c->perf)
 		perf_count(c->perf, &c->mark.counts);
 	tree = tree_times(c);
 	c->mark.user_ns = tree.user;
@@ -171,10 +171,10 @@ static int explain(struct collector *c)
 	clock->lost += lost * c->period;
 	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
 	 * time. */
-	total = c->attached || tree < c->now.event ? c->now.event : tree;
+	total = (c->attached && c->perf) || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, clock->sampled + clock->lost + c->now.denied + clock->unsampled);
 	missing = minus(missing, account_not_yet(c, c->period));
-	if (!c->ladder.kernel && !c->timer) /* timers count it, at the call that entered the kernel */
+	if (!c->ladder.kernel && c->perf) /* others count it, at the call that entered the kernel */
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
 		denied = missing;
@@ -205,6 +205,7 @@ static void set_time_quality(const struct collector *c, struct profile_quality *
 int account_window(struct collector *c)
 {
 	struct profile_quality *q = &c->profile.quality;
+	struct tracer_stats traced;
 	uint32_t i;
 	int err;
 
@@ -225,6 +226,8 @@ int account_window(struct collector *c)
 	q->malformed = malformed(c) - c->malformed_before;
 	q->stack_p995 = stack_p995(c);
 	q->own_cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	if (collector_tracer(c, &traced))
+		q->own_cpu_ns += traced.cpu_ns;
 	q->own_rss_kb = resident_kb();
 	procs_seen(c->procs, &q->processes, &q->threads, false);
 	c->profile.start_ns = c->clock.start_real;

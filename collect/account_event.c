@@ -33,7 +33,7 @@ int account_synthetic(struct collector *c, uint32_t event, const char *name, uin
 
 uint64_t account_lost(const struct collector *c, uint32_t event)
 {
-	if (c->timer || c->ladder.count_lost)
+	if (fallback_used(c) || c->ladder.count_lost)
 		return c->mark.counts.events[event].lost;
 	return event ? 0 : c->sample_records_lost; /* which does not tell whose */
 }
@@ -45,9 +45,12 @@ uint64_t account_lost(const struct collector *c, uint32_t event)
  */
 uint64_t account_not_yet(const struct collector *c, uint64_t period)
 {
-	return c->stopped
-		       ? 0
-		       : period * ((uint64_t)procs_threads(c->procs) + (c->timer ? 0 : perf_cpus(c->perf)));
+	if (c->stopped)
+		return 0;
+	/* A traced thread's next sample stands for all that it used since its last, however much that is. */
+	if (c->tracer)
+		return UINT64_MAX;
+	return period * ((uint64_t)procs_threads(c->procs) + (c->timer ? 0 : perf_cpus(c->perf)));
 }
 
 /* An event that is closed takes its count with it: what was counted once remains. */
@@ -71,7 +74,7 @@ int account_event(struct collector *c, uint32_t i)
 	uint64_t lost, each, missing;
 	int err;
 
-	if (pl->err || c->timer)
+	if (pl->err || !c->perf)
 		return 0;
 	note_counts(c, i);
 	if (!pl->sampled || (!i && pl->event->cpu_time)) /* the clock's: account.c */

@@ -165,6 +165,41 @@ static bool many_threads(const pid_t *pids, uint32_t n)
 	return threads > FEW_THREADS;
 }
 
+/* By a tracer, which finds the threads itself: all that has to be known is that it may. */
+static int attach_traced(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad)
+{
+	pid_t by, *fit = calloc(n ? n : 1, sizeof(*fit));
+	uint32_t i, n_fit = 0;
+	int err = 0;
+
+	c->targets = calloc(n ? n : 1, sizeof(*c->targets));
+	if (!c->targets || !fit)
+		err = -ENOMEM;
+	for (i = 0; i < n && !err; i++) {
+		err = add_target(c, pids[i]);
+		if (err == -ESRCH)
+			*bad = pids[i];
+		if (!err) {
+			err = tracer_check(pids[i], &by);
+			if (err && err != -ESRCH)
+				ladder_trace_refused(&c->ladder, err, pids[i], by);
+		}
+		if (!err)
+			fit[n_fit++] = pids[i];
+		else if (i && c->opt.skip_gone && err == -ESRCH)
+			err = *bad = 0;
+	}
+	if (!err)
+		err = fallback_trace(c, fit, n_fit);
+	for (i = 0; i < n_fit && !err; i++)
+		if (procs_scan(c->procs, fit[i]) == -ENOMEM)
+			err = -ENOMEM;
+	free(fit);
+	if (!err)
+		account_begin(c);
+	return err;
+}
+
 int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad)
 {
 	struct attaching a = {.c = c};
@@ -173,6 +208,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 
 	*bad = 0;
 	c->attached = true;
+	if (c->opt.trace)
+		return attach_traced(c, pids, n, bad);
 	c->many_threads = many_threads(pids, n);
 	err = collector_open(c);
 	if (err)

@@ -76,6 +76,7 @@ void collector_free(struct collector *c)
 		if (c->targets[i].pidfd >= 0)
 			close(c->targets[i].pidfd);
 	order_free(c->order);
+	tracer_free(c->tracer);
 	perf_free(c->perf);
 	unwinder_free(c->unwinder);
 	procs_free(c->procs);
@@ -185,9 +186,11 @@ static int launch_perf(struct collector *c, pid_t pid)
 
 int collector_launch(struct collector *c, pid_t pid)
 {
-	int err = c->opt.timer_only ? -EPERM : launch_perf(c, pid);
+	int err = c->opt.timer_only || c->opt.trace ? -EPERM : launch_perf(c, pid);
 
-	if (err && !c->perf && c->opt.timer)
+	if (c->opt.trace)
+		err = fallback_trace(c, &pid, 1);
+	else if (err && !c->perf && c->opt.timer)
 		err = fallback_launch(c, pid);
 	if (!err)
 		err = procs_adopt(c->procs, pid);
@@ -210,6 +213,8 @@ uint32_t collector_stack_size(const struct collector *c)
 {
 	if (c->timer)
 		return timer_stack_size(c->timer);
+	if (c->tracer)
+		return tracer_stack_size(c->tracer);
 	return c->perf ? perf_stack_size(c->perf) : 0;
 }
 
@@ -244,7 +249,7 @@ static int take(struct collector *c, const struct record *rec, const struct orde
 		note_throttled(c, rec->id);
 		return 0;
 	case RECORD_EXIT:
-		if (c->attached)
+		if (c->attached && c->perf)
 			perf_task_ended(c->perf, (pid_t)rec->tid);
 		return procs_record(c->procs, rec);
 	default:
@@ -283,7 +288,7 @@ int collector_drain(struct collector *c, bool final)
 	while (epoll_wait(c->epfd, ev, 16, 0) == 16)
 		;
 	jits_poll(procs_jits(c->procs));
-	if (c->timer)
+	if (fallback_used(c))
 		fallback_look(c);
 	order_begin(c->order, drain_until(c, final));
 	while (!err && order_next(c->order, &rec, &from))
@@ -302,7 +307,7 @@ bool collector_targets_ended(struct collector *c)
 {
 	uint32_t i;
 
-	if (c->timer)
+	if (fallback_used(c) && !c->attached)
 		return !procs_threads(c->procs);
 	if (!c->attached)
 		return perf_all_ended(c->perf);
@@ -337,6 +342,8 @@ void collector_stop(struct collector *c)
 {
 	if (c->timer)
 		timer_end(c->timer);
+	else if (c->tracer)
+		tracer_end(c->tracer);
 	else if (c->perf)
 		perf_disable(c->perf);
 	else
@@ -410,7 +417,7 @@ const int *collector_fds(struct collector *c, uint32_t *n)
 {
 	uint32_t i, n_perf = 0;
 	const int *perf = c->perf ? perf_fds(c->perf, &n_perf) : NULL;
-	int *fds = realloc(c->fds, (n_perf + c->n_targets + 3) * sizeof(*fds));
+	int *fds = realloc(c->fds, (n_perf + c->n_targets + 5) * sizeof(*fds));
 
 	*n = 0;
 	if (!fds)
@@ -423,6 +430,8 @@ const int *collector_fds(struct collector *c, uint32_t *n)
 			c->fds[(*n)++] = c->targets[i].pidfd;
 	if (c->timer)
 		*n += timer_fds(c->timer, c->fds + *n);
+	if (c->tracer)
+		*n += tracer_fds(c->tracer, c->fds + *n);
 	c->fds[(*n)++] = c->epfd;
 	return c->fds;
 }

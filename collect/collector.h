@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 struct timer;
+struct tracer_stats;
 
 struct collector_options {
 	uint32_t frequency;              /* Hz */
@@ -28,6 +29,7 @@ struct collector_options {
 	bool timeline;       /* keep the time of each sample */
 	struct timer *timer; /* launch: what to use when perf events are refused; NULL: nothing. Borrowed */
 	bool timer_only;     /* do not ask for perf events */
+	bool trace;          /* nor for timers: interrupt running threads (tracer.h) at @frequency */
 	bool skip_gone;      /* attach: only the first process has to be there and ours */
 };
 
@@ -62,6 +64,9 @@ const struct ladder *collector_ladder(const struct collector *c);
 
 /* Which events are sampled, which counted, and which refused why; all of them once events are open. */
 const struct event_plan *collector_plan(const struct collector *c);
+
+/* Of interrupting threads; false: that is not done. */
+bool collector_tracer(const struct collector *c, struct tracer_stats *out);
 
 /* Bytes of user stack taken with each sample; 0 before events are open. */
 uint32_t collector_stack_size(const struct collector *c);

@@ -13,6 +13,7 @@
 #include "collect/perf.h"
 #include "collect/procs.h"
 #include "collect/timer.h"
+#include "collect/tracer.h"
 #include "collect/unwind.h"
 #include "collect/window_clock.h"
 
@@ -63,6 +64,7 @@ struct collector {
 	struct ladder ladder;
 	struct perf *perf;
 	struct timer *timer; /* used instead of perf; borrowed */
+	struct tracer *tracer; /* or this is */
 	struct order *order;
 	struct procs *procs;
 	struct modules *modules;
@@ -119,9 +121,18 @@ void account_mark(struct collector *c);
 void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
 
-/* fallback.c: timers in the program instead of perf events, and what the kernel would have told. */
+/*
+ * fallback.c: timers in the program, or a tracer outside of it, instead of
+ * perf events, and what the kernel would have told.
+ */
+static inline bool fallback_used(const struct collector *c)
+{
+	return c->timer || c->tracer;
+}
 int fallback_launch(struct collector *c, pid_t pid);
+int fallback_trace(struct collector *c, const pid_t *pids, uint32_t n); /* 0 or -errno */
 void fallback_look(struct collector *c);
+struct order_source *fallback_sources(struct collector *c, uint32_t *n);
 
 /* attach.c: read an attached process's CPU times while it can be read. */
 void attach_read_times(struct target *t);

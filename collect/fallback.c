@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fallback.c - a capture by timers in the program (timer.h) instead of perf events.
+ * fallback.c - a capture by timers in the program (timer.h), or by a tracer
+ * outside of it (tracer.h), instead of perf events.
  *
  * No record tells of exits: processes are looked at now and then. Mappings are
  * read when a sample needs them (sample.c).
@@ -16,6 +17,13 @@
 #define PRUNE_NS       1000000000u
 #define PRUNES_THREADS 10 /* each so many, the threads are looked at too */
 
+static void only_time(struct collector *c, const char *why)
+{
+	if (!c->plan.n)
+		event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
+	event_plan_only_time(&c->plan, c->opt.frequency, why);
+}
+
 static int begin(struct collector *c)
 {
 	struct epoll_event ev = {.events = EPOLLIN};
@@ -23,9 +31,7 @@ static int begin(struct collector *c)
 	uint32_t n;
 	int err;
 
-	if (!c->plan.n)
-		event_plan_make(&c->plan, c->opt.events, c->opt.frequency, c->opt.user_only);
-	event_plan_only_time(&c->plan, c->opt.frequency, "timers in the program know CPU time only");
+	only_time(c, "timers in the program know CPU time only");
 	err = timer_begin(c->opt.timer, c->plan.events[0].period, c->opt.stack_size);
 	if (err)
 		return err;
@@ -70,11 +76,46 @@ int collector_resume(struct collector *c, const pid_t *pids, uint32_t n)
 	return 0;
 }
 
+int fallback_trace(struct collector *c, const pid_t *pids, uint32_t n)
+{
+	const struct tracer_options opt = {c->opt.frequency, c->opt.stack_size};
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct order_source *sources;
+	int err = tracer_new(&c->tracer, &opt, pids, n);
+
+	ladder_trace(&c->ladder);
+	if (err)
+		return err;
+	only_time(c, "a tracer knows CPU time only");
+	collector_set_types(c);
+	sources = tracer_sources(c->tracer, &n);
+	err = order_new(&c->order, sources, n);
+	if (!err && epoll_ctl(c->epfd, EPOLL_CTL_ADD, tracer_wake_fd(c->tracer), &ev))
+		err = -errno;
+	return err;
+}
+
+bool collector_tracer(const struct collector *c, struct tracer_stats *out)
+{
+	if (!c->tracer)
+		return false;
+	tracer_stats(c->tracer, out);
+	return true;
+}
+
+struct order_source *fallback_sources(struct collector *c, uint32_t *n)
+{
+	return c->timer ? timer_sources(c->timer, n) : tracer_sources(c->tracer, n);
+}
+
 void fallback_look(struct collector *c)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);
 
-	timer_look(c->timer);
+	if (c->timer)
+		timer_look(c->timer);
+	else if (tracer_look(c->tracer))
+		log_warn("the process that interrupts threads has died: no more samples are taken");
 	if (now < c->next_prune_ns)
 		return;
 	c->next_prune_ns = now + PRUNE_NS;

@@ -338,6 +338,8 @@ const char *ladder_mode(const struct ladder *l)
 {
 	if (l->timer)
 		return "timer";
+	if (l->trace)
+		return l->err ? "none" : "ptrace";
 	if (l->err)
 		return "none";
 	return l->kernel ? "user+kernel" : "user";

@@ -51,6 +51,7 @@ struct ladder {
 	uint32_t n;
 	int err;         /* 0: some rung holds; else the -errno of the last one */
 	bool timer;      /* perf events are refused, timers in the program are used; err and advice are why */
+	bool trace;      /* running threads are interrupted; nobody asked for perf events */
 	bool kernel;     /* kernel time and frames are sampled */
 	bool count_lost; /* PERF_FORMAT_LOST works (Linux 6.0) */
 	bool user_chain; /* samples may have the kernel's own walk of the user stack */
@@ -122,7 +123,13 @@ void ladder_refused(struct ladder *l, int err, const char *doing);
  */
 void ladder_timer(struct ladder *l, bool wanted);
 
-/* One word for the comments: "user+kernel", "user", "timer", "none". */
+/* The same, where it was asked for: running threads are interrupted (tracer.h). */
+void ladder_trace(struct ladder *l);
+
+/* Fill ->err and ->advice: tracing process @pid was refused with @err; @by: who traces it already, if known. */
+void ladder_trace_refused(struct ladder *l, int err, int pid, int by);
+
+/* One word for the comments: "user+kernel", "user", "timer", "ptrace", "none". */
 const char *ladder_mode(const struct ladder *l);
 
 #endif

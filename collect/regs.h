@@ -10,6 +10,7 @@
 #define COLLECT_REGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define REGS_MAX 33 /* x86-64 uses 17, aarch64 33 */
@@ -31,6 +32,22 @@ extern const struct regs_arch regs_arch;
  * them) to DWARF order in @out[REGS_MAX]. False when @n is not what the mask asks for.
  */
 bool regs_from_perf(const uint64_t *perf, unsigned n, uint64_t out[REGS_MAX]);
+
+#define REGS_SET_MAX 512 /* bytes of the general registers, NT_PRSTATUS, as ptrace(2) hands them over */
+
+/*
+ * The register set @set (8-aligned, @len bytes, as PTRACE_GETREGSET filled it) in perf's
+ * order. False: not a process of this architecture (a 32-bit one).
+ */
+bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX]);
+
+/*
+ * If @set is of a thread whose system call is returning EINTR, one that has
+ * done nothing then and that the kernel does not restart by itself (signal(7),
+ * "Interruption of system calls"): change it so that the call is made again.
+ * False: it is not, or the architecture does not show the call's arguments; @set is as it was.
+ */
+bool regs_repeat_call(void *set, size_t len);
 
 /* A code address as CFI and mappings know it: pointer authentication stripped. */
 uint64_t regs_strip_pc(uint64_t pc);

@@ -7,6 +7,7 @@
 
 #include <elf.h>
 #include <linux/perf_event.h>
+#include <sys/user.h>
 
 #define N_REGS 33 /* x0-x30, sp, pc: perf's order is DWARF's */
 
@@ -42,4 +43,26 @@ bool regs_from_perf(const uint64_t *perf, unsigned n, uint64_t out[REGS_MAX])
 uint64_t regs_strip_pc(uint64_t pc)
 {
 	return pc & ((1ull << 48) - 1);
+}
+
+bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX])
+{
+	const struct user_regs_struct *u = set;
+	unsigned i;
+
+	if (len != sizeof(*u))
+		return false;
+	for (i = 0; i < 31; i++)
+		perf[i] = u->regs[i];
+	perf[31] = u->sp;
+	perf[32] = u->pc;
+	return true;
+}
+
+/* The first argument is where the result is by now, and its copy is not in the register set. */
+bool regs_repeat_call(void *set, size_t len)
+{
+	(void)set;
+	(void)len;
+	return false;
 }

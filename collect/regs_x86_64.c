@@ -6,7 +6,10 @@
 #include "collect/regs.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 
 /* DWARF number of each bit of the mask, lowest first; flags and segments are not asked for. */
 static const uint8_t perf_to_dwarf[] = {
@@ -50,4 +53,44 @@ bool regs_from_perf(const uint64_t *perf, unsigned n, uint64_t out[REGS_MAX])
 uint64_t regs_strip_pc(uint64_t pc)
 {
 	return pc;
+}
+
+bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX])
+{
+	const struct user_regs_struct *u = set;
+
+	if (len != sizeof(*u))
+		return false;
+	const uint64_t in_order[N_REGS] = {u->rax, u->rbx, u->rcx, u->rdx, u->rsi, u->rdi,
+					   u->rbp, u->rsp, u->rip, u->r8,  u->r9,  u->r10,
+					   u->r11, u->r12, u->r13, u->r14, u->r15};
+
+	for (unsigned i = 0; i < N_REGS; i++)
+		perf[i] = in_order[i];
+	return true;
+}
+
+/* Both instructions for a system call, syscall and int 0x80, have two bytes; the kernel, too, goes back by so
+ * many. */
+bool regs_repeat_call(void *set, size_t len)
+{
+	static const uint16_t calls[] = {
+		SYS_epoll_wait, SYS_epoll_pwait, 441 /* epoll_pwait2 */,
+		SYS_semop,      SYS_semtimedop,  SYS_rt_sigtimedwait,
+		SYS_accept,     SYS_accept4,     SYS_recvfrom,
+		SYS_recvmsg,    SYS_io_getevents,
+	};
+	struct user_regs_struct *u = set;
+	unsigned i;
+
+	if (len != sizeof(*u) || u->cs != 0x33 /* 64-bit code */ || (int64_t)u->rax != -EINTR)
+		return false;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (u->orig_rax != calls[i])
+			continue;
+		u->rip -= 2;
+		u->rax = u->orig_rax;
+		return true;
+	}
+	return false;
 }

@@ -105,7 +105,7 @@ static void learn(struct collector *c, const struct record *rec, const struct un
 	struct perf_resize change;
 
 	c->used_kb[ended || kb >= USED_KB_MAX ? USED_KB_MAX - 1 : kb]++;
-	if (c->timer)
+	if (fallback_used(c))
 		return; /* its copies end where the stack does */
 	count_copy(q, perf_id_stack_size(c->perf, rec->id));
 	if (!perf_learn(c->perf, rec->id, &need, procs_threads(c->procs), &change))
@@ -122,7 +122,7 @@ static void learn(struct collector *c, const struct record *rec, const struct un
 static bool needs_mapping(const struct collector *c, const struct thread *t, const struct record *rec,
 			  enum unwind_end end)
 {
-	return c->timer && t->proc->synced_ns < rec->time &&
+	return fallback_used(c) && t->proc->synced_ns < rec->time &&
 	       (end == UNWIND_END_NO_MAPPING || !maps_find(t->proc->maps, rec->u.sample.ip));
 }
 
@@ -181,7 +181,7 @@ static bool accept_event(struct collector *c, struct thread *t, uint64_t id)
 {
 	pid_t owner;
 
-	if (!c->attached || t->event_id == id)
+	if (!c->attached || !c->perf || t->event_id == id)
 		return true;
 	owner = perf_id_owner(c->perf, id);
 	if (!owner || (owner == t->tid && t->inherits))
@@ -234,7 +234,7 @@ static int add_values(struct collector *c, const struct record *rec, uint32_t i,
 int sample_add(struct collector *c, const struct record *rec)
 {
 	struct thread *t = procs_thread(c->procs, (pid_t)rec->pid, (pid_t)rec->tid);
-	uint32_t n, stack, labels = PROFILE_NONE, event = c->timer ? 0 : perf_id_event(c->perf, rec->id);
+	uint32_t n, stack, labels = PROFILE_NONE, event = c->perf ? perf_id_event(c->perf, rec->id) : 0;
 
 	if (event >= c->plan.n || c->events[event].type_value == PROFILE_NONE)
 		return 0; /* closed as surplus */
