@@ -15,7 +15,8 @@
 void ladder_trace(struct ladder *l)
 {
 	*l = (struct ladder){.trace = true, .paranoid = l->paranoid};
-	l->steps[l->n++] = (struct ladder_step){"perf events", -ECANCELED, "interrupting running threads by ptrace"};
+	l->steps[l->n++] =
+		(struct ladder_step){"perf events", -ECANCELED, "interrupting running threads by ptrace"};
 }
 
 /* kernel.yama.ptrace_scope; 0 also where there is no such thing. */
@@ -41,17 +42,20 @@ void ladder_trace_refused(struct ladder *l, int err, int pid, int by)
 	if (err == -EBUSY) {
 		(void)procfs_comm(by, by, comm);
 		snprintf(l->advice, sizeof(l->advice),
-			 "pid %d is being traced already, by pid %d ('%s')\n  fix: end that first, it takes one at "
+			 "pid %d is being traced already, by pid %d ('%s')\n  fix: end that first, it takes "
+			 "one at "
 			 "a time",
 			 pid, by, comm);
 	} else if (err == -ENOSYS) {
 		snprintf(l->advice, sizeof(l->advice),
-			 "ptrace: %s: this kernel or sandbox does not have it\n  fix: start the program by ddprof "
+			 "ptrace: %s: this kernel or sandbox does not have it\n  fix: start the program by "
+			 "ddprof "
 			 "run, whose timers in it need neither",
 			 why);
 	} else if (err == -EPERM && scope >= 3) {
 		snprintf(l->advice, sizeof(l->advice),
-			 "ptrace: %s, kernel.yama.ptrace_scope is %d, for good until the next boot\n  fix: start the "
+			 "ptrace: %s, kernel.yama.ptrace_scope is %d, for good until the next boot\n  fix: "
+			 "start the "
 			 "program by ddprof run",
 			 why, scope);
 	} else if (err == -EPERM && scope > 0 && geteuid() != 0) {

@@ -41,6 +41,9 @@ bool regs_from_perf(const uint64_t *perf, unsigned n, uint64_t out[REGS_MAX]);
  */
 bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX]);
 
+/* Was the thread of @set in a system call, or about to leave one? 1, 0, or -1: the set does not tell. */
+int regs_in_call(const void *set, size_t len);
+
 /*
  * If @set is of a thread whose system call is returning EINTR, one that has
  * done nothing then and that the kernel does not restart by itself (signal(7),

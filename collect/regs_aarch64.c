@@ -59,6 +59,13 @@ bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX])
 	return true;
 }
 
+int regs_in_call(const void *set, size_t len)
+{
+	(void)set;
+	(void)len;
+	return -1;
+}
+
 /* The first argument is where the result is by now, and its copy is not in the register set. */
 bool regs_repeat_call(void *set, size_t len)
 {

@@ -70,14 +70,22 @@ bool regs_from_ptrace(const void *set, size_t len, uint64_t perf[REGS_MAX])
 	return true;
 }
 
+/* What else enters the kernel leaves -1 there. */
+int regs_in_call(const void *set, size_t len)
+{
+	const struct user_regs_struct *u = set;
+
+	return len != sizeof(*u) ? -1 : (int64_t)u->orig_rax >= 0;
+}
+
 /* Both instructions for a system call, syscall and int 0x80, have two bytes; the kernel, too, goes back by so
  * many. */
 bool regs_repeat_call(void *set, size_t len)
 {
 	static const uint16_t calls[] = {
-		SYS_epoll_wait, SYS_epoll_pwait, 441 /* epoll_pwait2 */,
-		SYS_semop,      SYS_semtimedop,  SYS_rt_sigtimedwait,
-		SYS_accept,     SYS_accept4,     SYS_recvfrom,
+		SYS_epoll_wait, SYS_epoll_pwait,  441 /* epoll_pwait2 */,
+		SYS_semop,      SYS_semtimedop,   SYS_rt_sigtimedwait,
+		SYS_accept,     SYS_accept4,      SYS_recvfrom,
 		SYS_recvmsg,    SYS_io_getevents,
 	};
 	struct user_regs_struct *u = set;

@@ -30,19 +30,20 @@
 struct tracer;
 
 struct tracer_options {
-	uint32_t rate;       /* looks per second, at most TRACER_RATE_MAX; fewer when they cost more than 5 % of a CPU */
+	uint32_t rate; /* looks per second, at most TRACER_RATE_MAX; fewer when they cost more than 5 % of a
+			  CPU */
 	uint32_t stack_size; /* most bytes of stack in a sample; 0: as much as fits */
 };
 
 struct tracer_stats {
-	uint64_t looks;        /* since the start */
-	uint64_t look_ns;      /* the time they took place in */
-	uint64_t stops;        /* threads interrupted */
-	uint64_t pause_ns;     /* their pauses: no more than these, in sum and the longest one */
+	uint64_t looks;    /* since the start */
+	uint64_t look_ns;  /* the time they took place in */
+	uint64_t stops;    /* threads interrupted */
+	uint64_t pause_ns; /* their pauses: no more than these, in sum and the longest one */
 	uint64_t pause_max_ns;
-	uint64_t refused;      /* threads that could not be: a debugger has them, or they changed user */
-	uint64_t repeated;     /* calls that would have returned EINTR */
-	uint64_t cpu_ns;       /* used by the process */
+	uint64_t refused;  /* threads that could not be: a debugger has them, or they changed user */
+	uint64_t repeated; /* calls that would have returned EINTR */
+	uint64_t cpu_ns;   /* used by the process */
 };
 
 /*

@@ -63,13 +63,39 @@ size_t tracer_exec_record(uint64_t words[16], pid_t pid, const char comm[16], ui
  */
 bool tracer_push(void *page, size_t head, size_t size, const void *record, size_t len, uint64_t *fill);
 
+/* ---- tracer_time.c ---- */
+
+/* CPU time of a thread, and how the kernel splits it; the sum of the two is coarser than run_ns. */
+struct tracer_used {
+	uint64_t run_ns, user_ns, system_ns;
+};
+
+/*
+ * A thread that is told to stop does so where it next leaves the kernel: one
+ * that makes many calls is met at them far more often than it spends time
+ * there. So samples in a call stand for system time, and others for user time.
+ */
+struct tracer_time {
+	struct tracer_used begin;          /* its time before that is not ours */
+	uint64_t user_ns, system_ns;       /* that samples stand for */
+	uint32_t since_user, since_system; /* samples of the other kind in a row */
+};
+
+/*
+ * What a sample stands for, now that the thread has @used so much: its period.
+ * @in_call: 1, 0, or -1 (not known: for all). Where only one kind of sample
+ * turns up, it stands for the other time as well. tracer_time_took() when it was delivered.
+ */
+uint64_t tracer_time_period(const struct tracer_time *time, const struct tracer_used *used, int in_call);
+void tracer_time_took(struct tracer_time *time, const struct tracer_used *used, int in_call);
+
 /* ---- tracer_threads.c ---- */
 
 struct traced_thread {
-	pid_t tid, pid;  /* tid 0: an unused slot */
-	uint64_t run_ns; /* CPU time that its samples stand for so far */
-	uint64_t seen;   /* number of the look that saw it last */
-	bool stopping;   /* interrupted, and the stop has not been seen yet */
+	pid_t tid, pid;          /* tid 0: an unused slot */
+	struct tracer_time time; /* what its samples stand for */
+	uint64_t seen;           /* number of the look that saw it last */
+	bool stopping;           /* interrupted, and the stop has not been seen yet */
 };
 
 struct traced_threads {
@@ -77,7 +103,8 @@ struct traced_threads {
 	uint32_t cap, n; /* a power of two, or 0; used slots */
 };
 
-/* The thread of @pid, made if it is not known (*@fresh). NULL: no memory, or too many. Valid until the next call.
+/* The thread of @pid, made if it is not known (*@fresh). NULL: no memory, or too many. Valid until the next
+ * call.
  */
 struct traced_thread *traced_threads_get(struct traced_threads *all, pid_t pid, pid_t tid, bool *fresh);
 struct traced_thread *traced_threads_find(const struct traced_threads *all, pid_t tid);
@@ -97,20 +124,21 @@ struct traced_process {
 
 struct stop {
 	pid_t tid, pid;
-	int clock_fd;     /* its schedstat or stat */
-	uint64_t from_ns; /* monotonic: interrupted */
-	uint64_t delay_ns; /* that it had waited for a CPU by then */
+	int clock_fd;                /* its schedstat or stat */
+	uint64_t from_ns;            /* monotonic: interrupted */
+	uint64_t delay_ns;           /* that it had waited for a CPU by then */
+	uint64_t user_ns, system_ns; /* that it had used */
 };
 
 struct tracing {
 	struct tracer_options opt;
 	struct tracer_shared *shared;
-	void *ring;       /* its page */
-	int ctl_fd;       /* closed by the collector: end */
-	int wake_fd;      /* eventfd: the ring fills up */
-	int signal_fd;    /* SIGCHLD */
-	bool ticks;       /* no schedstat: CPU time by stat, in clock ticks */
-	bool vm_refused;  /* no process_vm_readv: by /proc/PID/mem */
+	void *ring;      /* its page */
+	int ctl_fd;      /* closed by the collector: end */
+	int wake_fd;     /* eventfd: the ring fills up */
+	int signal_fd;   /* SIGCHLD */
+	bool ticks;      /* no schedstat: CPU time by stat, in clock ticks */
+	bool vm_refused; /* no process_vm_readv: by /proc/PID/mem */
 	struct traced_process processes[TRACER_PROCESS_MAX];
 	uint32_t n_processes;
 	struct traced_threads threads;
@@ -129,19 +157,19 @@ struct tracer_clock {
 /* What is of interest in /proc/PID/task/TID/stat. */
 struct tracer_stat {
 	char state;
-	uint64_t cpu_ns, start_ticks, start_stack;
+	uint64_t user_ns, system_ns, start_ticks, start_stack;
 };
 
 /* tracer_process.c */
 _Noreturn void tracer_process(struct tracing *t, pid_t parent);
-int tracer_stat(pid_t pid, pid_t tid, struct tracer_stat *out);        /* 0 or -errno */
+int tracer_stat(pid_t pid, pid_t tid, struct tracer_stat *out);       /* 0 or -errno */
 int tracer_clock_open(const struct tracing *t, pid_t pid, pid_t tid); /* a descriptor or -errno */
 int tracer_clock_read(const struct tracing *t, int fd, struct tracer_clock *out);
 void tracer_put(struct tracing *t, const void *record, size_t len, bool *full);
 
 /* tracer_stop.c */
 void tracer_interrupt(struct tracing *t, struct traced_thread *th); /* if it still runs */
-void tracer_serve(struct tracing *t); /* every thread that has stopped by now: sampled, and let go */
+void tracer_serve(struct tracing *t);        /* every thread that has stopped by now: sampled, and let go */
 void tracer_forget_stale(struct tracing *t); /* stops of threads that have become others by exec */
 
 #endif

@@ -24,18 +24,19 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define COST_FACTOR     20         /* a look costs at most one part in so many of the time */
-#define CHILDREN_NS     250000000u /* so often it looks for processes that were started */
-#define SWEEP_LOOKS     64
-#define PER_CPU         4 /* threads interrupted at a look, for each CPU: so many run, or wait to */
-#define CHILDREN_TEXT   4096
+#define COST_FACTOR   20         /* a look costs at most one part in so many of the time */
+#define CHILDREN_NS   250000000u /* so often it looks for processes that were started */
+#define SWEEP_LOOKS   64
+#define PER_CPU       4 /* threads interrupted at a look, for each CPU: so many run, or wait to */
+#define CHILDREN_TEXT 4096
+#define SPIN_NS       50000u
 
 struct look {
 	struct tracing *t;
 	struct traced_process *p;
 	uint64_t number;
-	bool children;                        /* look for them too */
-	pid_t chosen[TRACER_STOPS_MAX];       /* a fair choice of the running threads, by reservoir sampling */
+	bool children;                  /* look for them too */
+	pid_t chosen[TRACER_STOPS_MAX]; /* a fair choice of the running threads, by reservoir sampling */
 	uint32_t n_chosen, max_chosen, n_running;
 };
 
@@ -71,7 +72,7 @@ static int parse_stat(const char *text, struct tracer_stat *out)
 			 "%llu %*u %*d %*u %*u %*u %llu",
 			 &state, &ut, &st, &start, &stack) != 5)
 		return -EBADMSG;
-	*out = (struct tracer_stat){state, (ut + st) * tick, start, stack};
+	*out = (struct tracer_stat){state, ut * tick, st * tick, start, stack};
 	return 0;
 }
 
@@ -107,7 +108,7 @@ int tracer_clock_read(const struct tracing *t, int fd, struct tracer_clock *out)
 	if (t->ticks) {
 		if (parse_stat(text, &st))
 			return -EBADMSG;
-		*out = (struct tracer_clock){st.cpu_ns, 0};
+		*out = (struct tracer_clock){st.user_ns + st.system_ns, 0};
 		return 0;
 	}
 	if (sscanf(text, "%llu %llu", &run, &delay) != 2)
@@ -153,8 +154,8 @@ static void note_exec(struct tracing *t, struct traced_process *p, const struct 
 	char comm[16];
 
 	if (is_new && !procfs_comm(p->pid, p->pid, comm))
-		tracer_put(t, words,
-			   tracer_exec_record(words, p->pid, comm, io_clock_ns(CLOCK_MONOTONIC)), &full);
+		tracer_put(t, words, tracer_exec_record(words, p->pid, comm, io_clock_ns(CLOCK_MONOTONIC)),
+			   &full);
 	if (st->start_stack && !full)
 		p->start_stack = st->start_stack;
 }
@@ -225,10 +226,16 @@ static int look_at(pid_t tid, void *arg)
 		return 0;
 	th->seen = l->number;
 	if (fresh && l->number == 1 && l->p->running)
-		th->run_ns = run_time(t, l->p->pid, tid);
+		th->time.begin.run_ns = run_time(t, l->p->pid, tid);
 	if (l->children)
 		add_children(l, tid);
-	if (th->stopping || tracer_stat(l->p->pid, tid, &st) || st.state != 'R')
+	if (th->stopping || tracer_stat(l->p->pid, tid, &st))
+		return 0;
+	if (th->time.begin.run_ns && fresh) {
+		th->time.begin.user_ns = st.user_ns;
+		th->time.begin.system_ns = st.system_ns;
+	}
+	if (st.state != 'R')
 		return 0;
 	note_exec(t, l->p, &st);
 	choose(l, tid);
@@ -243,6 +250,15 @@ static void drop_gone(struct tracing *t)
 		if (!t->processes[i].gone)
 			t->processes[n++] = t->processes[i];
 	t->n_processes = n;
+}
+
+/* A running thread stops within microseconds: sleeping meanwhile would lengthen its pause. */
+static void await_stops(struct tracing *t)
+{
+	uint64_t until = io_clock_ns(CLOCK_MONOTONIC) + SPIN_NS;
+
+	while (t->n_stops && io_clock_ns(CLOCK_MONOTONIC) < until)
+		tracer_serve(t);
 }
 
 static void look(struct tracing *t, uint64_t number, uint32_t max_chosen, bool children)
@@ -262,6 +278,7 @@ static void look(struct tracing *t, uint64_t number, uint32_t max_chosen, bool c
 			tracer_interrupt(t, th);
 		tracer_serve(t);
 	}
+	await_stops(t);
 	if (number % SWEEP_LOOKS == 0) {
 		traced_threads_sweep(&t->threads, number);
 		tracer_forget_stale(t);
@@ -342,7 +359,9 @@ static uint32_t stops_a_look(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return cpus < 1 ? PER_CPU : cpus > TRACER_STOPS_MAX / PER_CPU ? TRACER_STOPS_MAX : (uint32_t)cpus * PER_CPU;
+	return cpus < 1                            ? PER_CPU
+	       : cpus > TRACER_STOPS_MAX / PER_CPU ? TRACER_STOPS_MAX
+						   : (uint32_t)cpus * PER_CPU;
 }
 
 _Noreturn void tracer_process(struct tracing *t, pid_t parent)

@@ -28,8 +28,8 @@ size_t tracer_sample_finish(struct tracer_sample *s, const struct tracer_facts *
 	copied &= ~(size_t)7;
 	size = before + copied + (copied ? 8 : 0);
 	(void)regs_from_perf(f->regs, n_regs(), dwarf);
-	*(struct perf_event_header *)w = (struct perf_event_header){
-		PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER, (uint16_t)size};
+	*(struct perf_event_header *)w =
+		(struct perf_event_header){PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER, (uint16_t)size};
 	w[1] = 0;
 	w[2] = dwarf[regs_arch.pc];
 	w[3] = (uint32_t)f->pid | (uint64_t)(uint32_t)f->tid << 32;

@@ -68,6 +68,8 @@ void tracer_interrupt(struct tracing *t, struct traced_thread *th)
 		close(s.clock_fd);
 		return;
 	}
+	s.user_ns = st.user_ns;
+	s.system_ns = st.system_ns;
 	s.delay_ns = clock.delay_ns;
 	s.from_ns = io_clock_ns(CLOCK_MONOTONIC);
 	err = seize(th->tid);
@@ -149,41 +151,49 @@ static size_t read_stack(struct tracing *t, const struct stop *s, uint64_t sp)
 	return read_memory(s->pid, sp, to.iov_base, to.iov_len);
 }
 
+struct taken {
+	struct tracer_facts facts;
+	size_t copied; /* bytes of stack */
+	struct tracer_clock clock;
+	int in_call;
+};
+
 /* Everything that needs the thread to be stopped. False: nothing to be had. */
-static bool take(struct tracing *t, const struct stop *s, struct tracer_facts *f, size_t *copied,
-		 struct tracer_clock *clock)
+static bool take(struct tracing *t, const struct stop *s, struct taken *got)
 {
 	uint64_t set[REGS_SET_MAX / 8], dwarf[REGS_MAX];
 	struct iovec iov = {set, sizeof(set)};
 
 	if (ptrace(PTRACE_GETREGSET, s->tid, (void *)(uintptr_t)NT_PRSTATUS, &iov) ||
-	    !regs_from_ptrace(set, iov.iov_len, f->regs))
+	    !regs_from_ptrace(set, iov.iov_len, got->facts.regs))
 		return false;
-	if (tracer_clock_read(t, s->clock_fd, clock))
+	if (tracer_clock_read(t, s->clock_fd, &got->clock))
 		return false;
-	(void)regs_from_perf(f->regs, (unsigned)__builtin_popcountll(regs_arch.perf_mask), dwarf);
-	*copied = read_stack(t, s, dwarf[regs_arch.sp]);
-	f->time = io_clock_ns(CLOCK_MONOTONIC);
+	(void)regs_from_perf(got->facts.regs, (unsigned)__builtin_popcountll(regs_arch.perf_mask), dwarf);
+	got->copied = read_stack(t, s, dwarf[regs_arch.sp]);
+	got->in_call = regs_in_call(set, iov.iov_len);
+	got->facts.time = io_clock_ns(CLOCK_MONOTONIC);
 	mend_call(t, s, set, &iov);
 	return true;
 }
 
-static void publish(struct tracing *t, const struct stop *s, struct tracer_facts *f, size_t copied,
-		    const struct tracer_clock *clock)
+static void publish(struct tracing *t, const struct stop *s, struct taken *got)
 {
+	const struct tracer_used used = {got->clock.run_ns, s->user_ns, s->system_ns};
 	struct traced_thread *th = traced_threads_find(&t->threads, s->tid);
+	uint64_t period;
 	bool full;
 
 	if (!th || th->pid != s->pid)
 		return;
-	f->pid = s->pid;
-	f->tid = s->tid;
-	/* A period of 0 would mean "the usual one". */
-	f->period = clock->run_ns > th->run_ns ? clock->run_ns - th->run_ns : 1;
-	tracer_put(t, &t->sample, tracer_sample_finish(&t->sample, f, copied), &full);
+	period = tracer_time_period(&th->time, &used, got->in_call);
+	got->facts.pid = s->pid;
+	got->facts.tid = s->tid;
+	got->facts.period = period ? period : 1; /* 0 would mean "the usual one" */
+	tracer_put(t, &t->sample, tracer_sample_finish(&t->sample, &got->facts, got->copied), &full);
 	/* With no room for it, the next sample stands for this time too. */
-	if (!full && clock->run_ns > th->run_ns)
-		th->run_ns = clock->run_ns;
+	if (!full)
+		tracer_time_took(&th->time, &used, got->in_call);
 }
 
 /* No more than this; time that it waited for a CPU on its way to the stop is no pause. */
@@ -205,16 +215,14 @@ static void serve(struct tracing *t, pid_t tid, int status)
 	int event = status >> 16, sig = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
 	/* Of the whole process, which was not running after all. */
 	bool group = event == PTRACE_EVENT_STOP && sig != SIGTRAP, taken;
-	struct tracer_clock clock = {0};
-	struct tracer_facts f;
-	size_t copied = 0;
+	struct taken got = {.in_call = -1};
 
 	if (WIFSTOPPED(status)) {
-		taken = s && !group && take(t, s, &f, &copied, &clock);
+		taken = s && !group && take(t, s, &got);
 		(void)ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(event ? 0 : sig));
 		if (taken) {
-			count_pause(t, s, &clock);
-			publish(t, s, &f, copied, &clock);
+			count_pause(t, s, &got.clock);
+			publish(t, s, &got);
 		}
 	}
 	if (s)
