@@ -19,7 +19,7 @@
 
 #define POLL_MS                  250 /* at least this often the rings are looked at */
 #define PROGRESS_NS              1000000000u
-#define COMMENTS_MAX             (11 + LADDER_RUNGS)
+#define COMMENTS_MAX             (13 + LADDER_RUNGS)
 #define EXPORT_WAIT_MS           120000 /* while sampling goes on; symbolizing is bounded well below it */
 #define EXIT_TIMEOUT_NS          UINT64_C(5000000000)
 #define SILENCE_NS               UINT64_C(2000000000)  /* that somebody at a terminal takes for work */
@@ -261,6 +261,12 @@ static uint32_t describe(const struct session *s, char lines[][160], const char 
 			 (unsigned long long)traced.stops,
 			 traced.stops ? (double)traced.pause_ns / 1e3 / (double)traced.stops : 0.0,
 			 (double)traced.pause_max_ns / 1e3);
+		if (traced.refused)
+			snprintf(lines[n++], 160, "ddprof.ptrace.refused: %llu",
+				 (unsigned long long)traced.refused);
+		if (traced.repeated)
+			snprintf(lines[n++], 160, "ddprof.ptrace.repeated_calls: %llu",
+				 (unsigned long long)traced.repeated);
 	}
 	snprintf(lines[n++], 160, "ddprof.stack_size: %u", collector_stack_size(s->collector));
 	snprintf(lines[n++], 160, "ddprof.target: %s (pid %d)", s->program, (int)s->pid);

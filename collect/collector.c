@@ -189,7 +189,7 @@ int collector_launch(struct collector *c, pid_t pid)
 	int err = c->opt.timer_only || c->opt.trace ? -EPERM : launch_perf(c, pid);
 
 	if (c->opt.trace)
-		err = fallback_trace(c, &pid, 1);
+		err = fallback_trace_launched(c, pid);
 	else if (err && !c->perf && c->opt.timer)
 		err = fallback_launch(c, pid);
 	if (!err)

@@ -131,6 +131,7 @@ static inline bool fallback_used(const struct collector *c)
 }
 int fallback_launch(struct collector *c, pid_t pid);
 int fallback_trace(struct collector *c, const pid_t *pids, uint32_t n); /* 0 or -errno */
+int fallback_trace_launched(struct collector *c, pid_t pid);            /* the same */
 void fallback_look(struct collector *c);
 struct order_source *fallback_sources(struct collector *c, uint32_t *n);
 

@@ -95,6 +95,17 @@ int fallback_trace(struct collector *c, const pid_t *pids, uint32_t n)
 	return err;
 }
 
+/* A program of ours, and yet it may be refused: by a security module, or to a sandbox. */
+int fallback_trace_launched(struct collector *c, pid_t pid)
+{
+	pid_t by;
+	int err = tracer_check(pid, &by);
+
+	if (err)
+		ladder_trace_refused(&c->ladder, err, pid, by);
+	return err ? err : fallback_trace(c, &pid, 1);
+}
+
 bool collector_tracer(const struct collector *c, struct tracer_stats *out)
 {
 	if (!c->tracer)

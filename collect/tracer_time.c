@@ -2,8 +2,8 @@
 /* tracer_time.c - what a sample of a traced thread stands for; see tracer_private.h. */
 #include "collect/tracer_private.h"
 
-#define PATIENCE_USER   16 /* samples in calls, before one stands for user time too */
-#define PATIENCE_SYSTEM 4  /* and the other way round: page faults are no calls */
+#define PATIENCE_USER   128 /* samples in calls, before one stands for user time too */
+#define PATIENCE_SYSTEM 4   /* and the other way round: page faults are no calls */
 
 struct due {
 	uint64_t user, system;

@@ -17,6 +17,10 @@
 #define LIST_LEN (sizeof(LIST) - 1)
 #define NAME_LEN (sizeof(NAME) - 1)
 #define R_OK     4
+#define E2BIG_   7
+
+extern int *__errno_location(void) __attribute__((weak));
+extern char **__environ __attribute__((weak));
 
 static char where[PRELOAD_PATH_MAX];   /* of the memory */
 static char library[PRELOAD_PATH_MAX]; /* our part of LD_PRELOAD */
@@ -137,9 +141,24 @@ static bool worthwhile(char *const *env)
 	       env && !find(env, NAME) && !sys3(SYS_faccessat, AT_FDCWD, library, R_OK);
 }
 
+/* LD_PRELOAD's value for a program started with @theirs (NULL: unset): @out holds strlen(theirs) + 1 +
+ * PRELOAD_PATH_MAX. */
+static size_t join_list(char *out, const char *theirs)
+{
+	char *end = out;
+
+	if (theirs) {
+		end = copy(end, theirs, preload_length(theirs));
+		*end++ = ':';
+	}
+	copy(end, library, preload_length(library) + 1);
+	return theirs ? preload_length(theirs) + 1 : 0;
+}
+
 int preload_with_environment(char *const *env, int (*exec)(char *const *env, void *arg), void *arg)
 {
 	size_t n = 0, i, ours = preload_length(library), name = preload_length(where), theirs = 0;
+	int got;
 	char **at, **out, *list, *own, *end;
 
 	while (env && env[n] && n <= PRELOAD_ENV_MAX)
@@ -155,12 +174,8 @@ int preload_with_environment(char *const *env, int (*exec)(char *const *env, voi
 	out = __builtin_alloca((n + 3) * sizeof(*out));
 	list = __builtin_alloca(LIST_LEN + theirs + ours + 1);
 	own = __builtin_alloca(NAME_LEN + name + 24);
-	end = copy(list, LIST, LIST_LEN);
-	if (at) {
-		end = copy(end, *at + LIST_LEN, theirs - 1);
-		*end++ = ':';
-	}
-	copy(end, library, ours + 1);
+	copy(list, LIST, LIST_LEN);
+	join_list(list + LIST_LEN, at ? *at + LIST_LEN : NULL);
 	end = copy(copy(own, NAME, NAME_LEN), where, name);
 	*end++ = ':';
 	put_number(end, theirs);
@@ -170,5 +185,60 @@ int preload_with_environment(char *const *env, int (*exec)(char *const *env, voi
 		out[i++] = list;
 	out[i++] = own;
 	out[i] = NULL;
-	return exec(out, arg);
+	got = exec(out, arg);
+	/* Arguments and environment of the program's own may fit in, to the byte. */
+	if (got == E2BIG_ || (got == -1 && __errno_location && *__errno_location() == E2BIG_))
+		got = exec(env, arg);
+	return got;
+}
+
+/* ---- a shell's command ---- */
+
+#define COMMAND_MAX 32768 /* bytes of it; a longer one runs as it is */
+
+/* In single quotes, which end and begin again around those of @s. At most 4 bytes for one. */
+static char *quote(char *to, const char *s)
+{
+	*to++ = '\'';
+	for (; *s; s++) {
+		if (*s == '\'')
+			to = copy(to, "'\\''", 4);
+		else
+			*to++ = *s;
+		__asm__ volatile("" ::: "memory");
+	}
+	*to++ = '\'';
+	*to = '\0';
+	return to;
+}
+
+static char *put(char *to, const char *s)
+{
+	return copy(to, s, preload_length(s));
+}
+
+size_t preload_shell_command(const char *command, char **out)
+{
+	char **at = __environ ? find(__environ, LIST) : NULL, *list, *to, name[PRELOAD_PATH_MAX + 24];
+	const char *theirs = at ? *at + LIST_LEN : NULL;
+	size_t len = command ? preload_length(command) : 0, kept = theirs ? preload_length(theirs) : 0, size;
+	char *end;
+
+	if (!len || len > COMMAND_MAX || kept > PRELOAD_LIST_MAX || !worthwhile(__environ))
+		return 0;
+	size = 4 * (len + kept + 2 * PRELOAD_PATH_MAX) + 4 * kept + 512;
+	to = (char *)sys6(SYS_mmap, 0, (long)size, 3 /* READ, WRITE */, 0x22 /* PRIVATE, ANONYMOUS */, -1, 0);
+	if ((uintptr_t)to > -4096ul)
+		return 0;
+	*out = to;
+	list = to + size - kept - 1 - PRELOAD_PATH_MAX;
+	kept = join_list(list, theirs);
+	end = put(name, where);
+	*end++ = ':';
+	put_number(end, kept);
+	to = quote(put(to, "export " LIST), list);
+	to = quote(put(to, " " NAME), name);
+	to = quote(put(to, "; exec /bin/sh -c "), command);
+	copy(to, " sh", 4);
+	return size;
 }

@@ -101,8 +101,19 @@ void *preload_next(void **cache, const char *name);
  */
 bool preload_take_environment(char **env, char path[PRELOAD_PATH_MAX]);
 
-/* Call @exec with @env and, if it fits, our variables in it; return what it returns. */
+/*
+ * Call @exec with @env and, if it fits, our variables in it; return what it
+ * returns, which is -1 with errno set, or an error's number. If that is E2BIG, call it again without them.
+ */
 int preload_with_environment(char *const *env, int (*exec)(char *const *env, void *arg), void *arg);
+
+/*
+ * The C library starts its shells itself, past any symbol, with the program's
+ * own environment: so the command becomes one that puts our variables there
+ * and then executes a shell for @command. Bytes of the mapping *@out that the
+ * caller unmaps when it is done; 0: it has to run as it is.
+ */
+size_t preload_shell_command(const char *command, char **out);
 
 /* ---- strings, as nobody else has them here ---- */
 
