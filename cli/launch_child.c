@@ -137,8 +137,24 @@ static void fix_pid_variables(pid_t ours)
 	}
 }
 
+/* The variables as they are now: setenv() puts other pointers into environ, it leaves strings alone. */
+static char **copy_environment(void)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (environ && environ[n])
+		n++;
+	copy = calloc(n + 1, sizeof(*copy));
+	if (copy && n)
+		memcpy(copy, environ, n * sizeof(*copy));
+	return copy;
+}
+
 int launch_exec(const struct launch *l, char *const argv[])
 {
+	char **before = l->on_exec ? copy_environment() : NULL;
+
 	if (l->on_exec)
 		l->on_exec(l->on_exec_arg);
 	restore_limits(l);
@@ -151,6 +167,12 @@ int launch_exec(const struct launch *l, char *const argv[])
 	restore_timers(l);
 	launch_set_mask(l->mask);
 	execvp(argv[0], argv);
+	/* What was added may be what is too much: the program's own has room. */
+	if (errno == E2BIG && before) {
+		environ = before;
+		launch_fix_underscore(argv[0]);
+		execvp(argv[0], argv);
+	}
 	return launch_exec_error(argv[0], -errno);
 }
 

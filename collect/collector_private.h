@@ -65,6 +65,7 @@ struct collector {
 	struct perf *perf;
 	struct timer *timer; /* used instead of perf; borrowed */
 	struct tracer *tracer; /* or this is */
+	bool unarmed_told;
 	struct order *order;
 	struct procs *procs;
 	struct modules *modules;

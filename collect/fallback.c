@@ -119,12 +119,23 @@ struct order_source *fallback_sources(struct collector *c, uint32_t *n)
 	return c->timer ? timer_sources(c->timer, n) : tracer_sources(c->tracer, n);
 }
 
+static void look_at_timers(struct collector *c)
+{
+	timer_look(c->timer);
+	if (c->unarmed_told || !timer_unarmed(c->timer))
+		return;
+	c->unarmed_told = true;
+	log_warn("some threads have no timer and are not sampled: this user has too many signals queued, or "
+		 "may have "
+		 "no timers\n  fix: raise the limit of pending signals (ulimit -i)");
+}
+
 void fallback_look(struct collector *c)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);
 
 	if (c->timer)
-		timer_look(c->timer);
+		look_at_timers(c);
 	else if (tracer_look(c->tracer))
 		log_warn("the process that interrupts threads has died: no more samples are taken");
 	if (now < c->next_prune_ns)

@@ -20,6 +20,7 @@
 #define SWEEP_SLOTS   512 /* looked at in one sweep */
 #define SWEEPS_A_SCAN 4   /* listing threads takes a descriptor for a moment: seldom */
 #define SCAN_THREADS  512 /* with more threads, those that pthread_create did not start are not looked for */
+#define ARMS_A_LOOK   16  /* at the queue of signals */
 #define DEAD          1   /* tid of a slot that can be used again; 0: never used */
 
 #define SIGEV_THREAD_ID_ 4
@@ -88,6 +89,46 @@ static void first_expiry(struct setting *set, uint64_t period, int tid)
 	set->value_ns = (int64_t)(x % 1000000000u);
 }
 
+/* "SigQ:\tUSED/LIMIT" of proc_pid_status(5): false when half of the user's queue is taken. */
+static bool parse_queue(const char *text)
+{
+	uint64_t v[2] = {0, 0};
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		while (*text && (*text < '0' || *text > '9') && *text != '\n')
+			text++;
+		for (; *text >= '0' && *text <= '9' && v[i] < 1ull << 40; text++)
+			v[i] = v[i] * 10 + (uint64_t)(*text - '0');
+	}
+	return v[0] * 2 <= v[1];
+}
+
+/*
+ * Each timer takes one of the signals that may be queued for the user, all his
+ * programs together (RLIMIT_SIGPENDING): they come first. Asked now and then.
+ */
+static bool queue_has_room(void)
+{
+	static _Atomic unsigned asked;
+	static _Atomic bool full;
+	char text[2048];
+	long n, i;
+	int fd;
+
+	if (atomic_fetch_add(&asked, 1) % ARMS_A_LOOK)
+		return !atomic_load(&full);
+	fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/status", 0x80000 /* CLOEXEC */, 0);
+	n = fd < 0 ? 0 : sys3(SYS_read, fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		sys1(SYS_close, fd);
+	text[n < 0 ? 0 : n] = '\0';
+	for (i = 0; i < n; i++)
+		if (text[i] == '\n' && preload_begins(text + i + 1, "SigQ:"))
+			atomic_store(&full, !parse_queue(text + i + 6));
+	return !atomic_load(&full);
+}
+
 bool preload_arm(int tid)
 {
 	struct event ev = {.signo = preload_signal, .notify = SIGEV_THREAD_ID_, .tid = tid};
@@ -101,7 +142,7 @@ bool preload_arm(int tid)
 	s->belief = false;
 	first_expiry(&set, ns, tid);
 	ev.value = (uint64_t)(uintptr_t)slots; /* the handler knows its own signals by it */
-	if (sys3(SYS_timer_create, CLOCK_OF_THREAD(tid), &ev, &s->timer)) {
+	if (!queue_has_room() || sys3(SYS_timer_create, CLOCK_OF_THREAD(tid), &ev, &s->timer)) {
 		__atomic_fetch_add(&shared->unarmed, 1, __ATOMIC_RELAXED);
 		atomic_store(&s->tid, DEAD);
 		return false;

@@ -181,3 +181,93 @@ os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF_TIMER; 
 		less "$(comment quality.rusage_cpu_ns)" 1000000000
 	done
 }
+
+@test "what system() and popen() start is sampled, and nobody can tell" {
+	cat >starts.c <<-'C'
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		int main(int argc, char **argv)
+		{
+			char line[4096];
+			for (int i = 1; i < argc; i++) {
+				int status = system(argv[i]);
+				printf("%d %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+				FILE *f = popen(argv[i], "r");
+				while (f && fgets(line, sizeof(line), f))
+					fputs(line, stdout);
+				status = f ? pclose(f) : -1;
+				printf("%d\n", status);
+				fflush(stdout);
+			}
+			return !system(NULL);
+		}
+	C
+	commands=("$T/shares 0.5 >/dev/null" "echo \"it's \$0 \$# <\$LD_PRELOAD> <\$DDPROF_TIMER>\"; exit 3" 'no-such-program' 'echo "a  b"; kill -9 $$' 'exit 4; (' 'env | grep -v "^_=" | sort' '' "printf '%s\n' 'quo\"ted'")
+	gcc -O2 -o starts starts.c
+	kinds=(./starts)
+	if command -v musl-gcc >/dev/null; then musl-gcc -O2 -o starts-musl starts.c && kinds+=(./starts-musl); fi
+	for starts in "${kinds[@]}"; do
+		timeout 60 $starts "${commands[@]}" >without 2>without.err
+		"${RUN[@]}" -F 250 $starts "${commands[@]}" >with 2>with.err
+		diff without with
+		diff without.err <(grep -v -e '^ddprof: ' -e '^  fix: ' with.err)
+		less 35 "$($PPROF p.pb.gz total half)"
+	done
+}
+
+@test "arguments up to the last byte that the kernel takes" {
+	cat >most.py <<-'P'
+		import os, subprocess
+		def fits(n):
+		    try:
+		        return subprocess.call(["/bin/true"] + ["x" * 1023] * (n >> 10) + ["x" * (n & 1023)], env={"A": "b"}, close_fds=False) == 0
+		    except OSError as e:
+		        assert e.errno == 7
+		        return False
+		low, high = 0, 1 << 24
+		while high - low > 1:
+		    middle = (low + high) // 2
+		    low, high = (middle, high) if fits(middle) else (low, middle)
+		print(low)
+	P
+	python3 most.py >without
+	"${RUN[@]}" python3 most.py >with 2>err
+	diff without with
+}
+
+@test "a user's queue of signals is left to the program: no more timers when half of it is taken" {
+	[ "$(id -u)" = 0 ] || skip "only root may use a queue of his own here"
+	# A user without processes, so that the queue is the program's alone.
+	work=$(mktemp -d /tmp/ddprof-queue.XXXXXX)
+	chmod 777 "$work"
+	status=0
+	timeout 60 setpriv --reuid 64321 --regid 64321 --clear-groups prlimit --sigpending=3:3 "$DDPROF_RUN" -q --fallback preload -F 250 -o "$work/p.pb.gz" "$T/late_threads" 1 >out 2>err || status=$?
+	cat err
+	rm -r "$work"
+	[ "$status" = 126 ] && skip "the build cannot be read by others"
+	[ "$status" = 0 ]
+	[ -s out ]
+	[ "$(grep -c 'have no timer and are not sampled' err)" = 1 ]
+	grep -q '  fix: raise the limit of pending signals' err
+}
+
+@test "a function's sandbox: no perf, no ptrace, none of the newer calls, a read-only root, only /tmp" {
+	[ "$(id -u)" = 0 ] || skip "mounting takes root"
+	unshare -m true 2>/dev/null || skip "no mount namespaces here"
+	exec 4>p.pb.gz 5>err
+	# The build is reached by another path, since it may itself be below /tmp.
+	timeout 60 unshare -m --propagation private bash -c '
+		mount --bind "$0" /mnt && mount -t tmpfs none /tmp && mount --bind / / || exit 99
+		for at in / /dev/shm /run; do mount -o remount,bind,ro $at 2>/dev/null; done
+		cd /mnt; touch /mnt/x /dev/shm/x /var/tmp/x 2>/dev/null && exit 98
+		cd /tmp
+		/mnt/tests/targets/deny_perf 38,memfd_create,process_vm_readv,ptrace,pidfd_open,close_range,openat2,statx,eventfd2,userfaultfd \
+			/mnt/ddprof-run -q -F 250 -o /tmp/p.pb.gz /mnt/tests/targets/shares 1 2>&5 >/dev/null || exit 97
+		cat /tmp/p.pb.gz >&4' "$BUILD" || { status=$?; cat err; [ $status != 99 ] || skip "nothing can be mounted here"; return 1; }
+	cat err
+	[ "$(comment mode)" = timer ]
+	less 100 "$(comment quality.samples)"
+	[ "$(comment quality.complete)" = "$(comment quality.samples)" ]
+	less 35 "$($PPROF p.pb.gz total half)"
+}

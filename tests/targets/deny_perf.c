@@ -30,6 +30,11 @@ static const struct {
 	{"ptrace", SYS_ptrace},
 	{"pidfd_open", SYS_pidfd_open},
 	{"timer_create", SYS_timer_create},
+	{"close_range", SYS_close_range},
+	{"openat2", SYS_openat2},
+	{"statx", SYS_statx},
+	{"eventfd2", SYS_eventfd2},
+	{"userfaultfd", SYS_userfaultfd},
 };
 
 static unsigned number(const char *name)
