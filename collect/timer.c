@@ -315,6 +315,15 @@ static void free_locks(struct timer *t, uint64_t now)
 	}
 }
 
+/* Whoever kept the memory's descriptor open is gone; ours has the same number, by fork. */
+static void keep_instead(struct timer *t)
+{
+	if (t->fd < 0 || exists(__atomic_load_n(&t->shared->keeper, __ATOMIC_RELAXED)))
+		return;
+	timer_keep(t, getpid());
+	log_debug("programs find the timers' memory with this process from now on");
+}
+
 void timer_look(struct timer *t)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC), expired;
@@ -322,6 +331,7 @@ void timer_look(struct timer *t)
 	(void)!read(t->wake_fd, &expired, sizeof(expired));
 	__atomic_store_n(&t->shared->alive_ns, now, __ATOMIC_RELAXED);
 	free_locks(t, now);
+	keep_instead(t);
 }
 
 uint64_t timer_lost(const struct timer *t)

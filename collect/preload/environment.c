@@ -155,6 +155,20 @@ static size_t join_list(char *out, const char *theirs)
 	return theirs ? preload_length(theirs) + 1 : 0;
 }
 
+/* The memory's name now: another process may have taken over from the keeper of the begin. */
+static char *put_place(char *to)
+{
+	const char *rest = where + 6;
+	uint32_t keeper = __atomic_load_n(&preload_shared->keeper, __ATOMIC_RELAXED);
+
+	if (!preload_begins(where, "/proc/") || !keeper)
+		return copy(to, where, preload_length(where));
+	while (*rest >= '0' && *rest <= '9')
+		rest++;
+	to = put_number(copy(to, where, 6), keeper);
+	return copy(to, rest, preload_length(rest));
+}
+
 int preload_with_environment(char *const *env, int (*exec)(char *const *env, void *arg), void *arg)
 {
 	size_t n = 0, i, ours = preload_length(library), name = preload_length(where), theirs = 0;
@@ -173,10 +187,10 @@ int preload_with_environment(char *const *env, int (*exec)(char *const *env, voi
 	/* On the stack: this may be a child of vfork, where anything else would be the parent's. */
 	out = __builtin_alloca((n + 3) * sizeof(*out));
 	list = __builtin_alloca(LIST_LEN + theirs + ours + 1);
-	own = __builtin_alloca(NAME_LEN + name + 24);
+	own = __builtin_alloca(NAME_LEN + name + 48);
 	copy(list, LIST, LIST_LEN);
 	join_list(list + LIST_LEN, at ? *at + LIST_LEN : NULL);
-	end = copy(copy(own, NAME, NAME_LEN), where, name);
+	end = put_place(copy(own, NAME, NAME_LEN));
 	*end++ = ':';
 	put_number(end, theirs);
 	for (i = 0; i < n; i++)
@@ -219,7 +233,7 @@ static char *put(char *to, const char *s)
 
 size_t preload_shell_command(const char *command, char **out)
 {
-	char **at = __environ ? find(__environ, LIST) : NULL, *list, *to, name[PRELOAD_PATH_MAX + 24];
+	char **at = __environ ? find(__environ, LIST) : NULL, *list, *to, name[PRELOAD_PATH_MAX + 48];
 	const char *theirs = at ? *at + LIST_LEN : NULL;
 	size_t len = command ? preload_length(command) : 0, kept = theirs ? preload_length(theirs) : 0, size;
 	char *end;
@@ -233,7 +247,7 @@ size_t preload_shell_command(const char *command, char **out)
 	*out = to;
 	list = to + size - kept - 1 - PRELOAD_PATH_MAX;
 	kept = join_list(list, theirs);
-	end = put(name, where);
+	end = put_place(name);
 	*end++ = ':';
 	put_number(end, kept);
 	to = quote(put(to, "export " LIST), list);

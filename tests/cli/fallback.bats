@@ -271,3 +271,15 @@ os.execv("/bin/sh", ["sh", "-c", "echo $LD_PRELOAD; env | grep -c DDPROF_TIMER; 
 	[ "$(comment quality.complete)" = "$(comment quality.samples)" ]
 	less 35 "$($PPROF p.pb.gz total half)"
 }
+
+@test "ddprof-run killed: what the program starts from then on is sampled as well" {
+	timeout 60 "$T/deny_perf" 1 "$DDPROF_RUN" -q --log-level debug -F 250 -o p.pb.gz bash -c 'echo $PPID >parent; until [ -e go ]; do :; done; "$0" 1; exec "$0" 1' "$T/shares" >out 2>err 3>&- &
+	waiting=$!
+	until [ -s parent ]; do kill -0 $waiting; done
+	kill -KILL "$(cat parent)"
+	until grep -q "find the timers' memory with this process" err; do sleep 0.02; done
+	touch go
+	until [ -e p.pb.gz ] && $PPROF p.pb.gz check 2>/dev/null; do sleep 0.05; done
+	less 60 "$(python3 -c "print($($PPROF p.pb.gz total half) + $($PPROF p.pb.gz total third) + $($PPROF p.pb.gz total fifth))")"
+	[ "$(grep -c '^half' out)" = 2 ]
+}
