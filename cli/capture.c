@@ -165,7 +165,8 @@ int capture_open(struct session *s)
 	int err = open_collector(s);
 
 	if (!err && collector_ladder(s->collector)->trace)
-		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, %u times a "
+		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, "
+			 "%u times a "
 			 "second at most, without kernel frames",
 			 s->program, session_frequency(s));
 	if (!err && collector_ladder(s->collector)->timer)

@@ -38,9 +38,9 @@ static void complain(const struct session *s, int err, pid_t bad)
 			  (int)bad, strerror(-err));
 	else if (s->collector && collector_ladder(s->collector)->err)
 		log_error("cannot profile: %s%s", collector_ladder(s->collector)->advice,
-			  s->opt->fallback == FALLBACK_AUTO
-				  ? "\n  or: --fallback ptrace, which interrupts running threads, at a lower rate"
-				  : "");
+			  s->opt->fallback == FALLBACK_AUTO ? "\n  or: --fallback ptrace, which interrupts "
+							      "running threads, at a lower rate"
+							    : "");
 	else
 		log_error("cannot profile: %s", strerror(-err));
 }
@@ -64,7 +64,8 @@ static int open_events(struct session *s)
 	if (err)
 		complain(s, err, bad);
 	else if (opt.trace)
-		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, %u times a "
+		log_warn("no perf events, as asked for: running threads of '%s' are interrupted by ptrace, "
+			 "%u times a "
 			 "second at most, without kernel frames",
 			 s->program, opt.frequency);
 	if (!err)

@@ -55,7 +55,7 @@ struct options {
 	bool global; /* asked for, not built yet: only to explain itself */
 
 	/* how */
-	uint32_t frequency;  /* Hz */
+	uint32_t frequency; /* Hz */
 	bool frequency_given;
 	uint32_t stack_size; /* bytes; 0: chosen by the collector */
 	uint32_t max_frames; /* 0: chosen by the collector */

@@ -63,7 +63,7 @@ struct collector {
 	uint64_t period;                             /* of the first event; 0: it has a rate */
 	struct ladder ladder;
 	struct perf *perf;
-	struct timer *timer; /* used instead of perf; borrowed */
+	struct timer *timer;   /* used instead of perf; borrowed */
 	struct tracer *tracer; /* or this is */
 	bool unarmed_told;
 	struct order *order;

@@ -126,7 +126,8 @@ void ladder_timer(struct ladder *l, bool wanted);
 /* The same, where it was asked for: running threads are interrupted (tracer.h). */
 void ladder_trace(struct ladder *l);
 
-/* Fill ->err and ->advice: tracing process @pid was refused with @err; @by: who traces it already, if known. */
+/* Fill ->err and ->advice: tracing process @pid was refused with @err; @by: who traces it already, if known.
+ */
 void ladder_trace_refused(struct ladder *l, int err, int pid, int by);
 
 /* One word for the comments: "user+kernel", "user", "timer", "ptrace", "none". */

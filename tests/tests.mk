@@ -183,10 +183,10 @@ check-symbolize-truth: deps-test
 	@$(MAKE) --no-print-directory $(SYMBOLIZE_BIN)
 	tests/symbolize/compare $(SYMBOLIZE_BIN) $$(tests/symbolize/material $(BENCH_CACHE) $(BENCH_FILES))
 
-# Timers in the program against perf events.
+# Timers in the program, and interrupting it, against perf events.
 .PHONY: bench-fallback
 bench-fallback: deps-test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/targets/pauses
 	tests/bench/fallback $(BUILD)
 
 .PHONY: format
@@ -208,7 +208,7 @@ help:
 	@echo "make check-rows every CFI row of some libraries against libdw"
 	@echo "make check-pmu  hardware events, in a machine that qemu makes up (fetches 80 MB, once)"
 	@echo "make bench-symbolize check-symbolize-truth   against llvm-symbolizer, on large programs made once in BENCH_CACHE"
-	@echo "make bench-fallback timers in the program against perf events"
+	@echo "make bench-fallback timers in the program and ptrace against perf events"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"
 	@echo "make check-huge a debug file of 600 MB in a control group of 300 MB (as root)"
