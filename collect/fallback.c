@@ -133,11 +133,16 @@ static void look_at_timers(struct collector *c)
 void fallback_look(struct collector *c)
 {
 	uint64_t now = io_clock_ns(CLOCK_MONOTONIC);
+	uint32_t i;
 
 	if (c->timer)
 		look_at_timers(c);
 	else if (tracer_look(c->tracer))
 		log_warn("the process that interrupts threads has died: no more samples are taken");
+	/* Once they are reaped, what was read last is all there is. */
+	for (i = 0; c->tracer && i < c->n_targets; i++)
+		if (!c->targets[i].ended)
+			attach_read_times(&c->targets[i]);
 	if (now < c->next_prune_ns)
 		return;
 	c->next_prune_ns = now + PRUNE_NS;

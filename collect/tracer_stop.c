@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define STALE_NS 50000u /* a look at a thread's state is too old by then */
+
 static struct stop *find_stop(struct tracing *t, pid_t tid)
 {
 	uint32_t i;
@@ -57,12 +59,14 @@ void tracer_interrupt(struct tracing *t, struct traced_thread *th)
 	struct stop s = {.tid = th->tid, .pid = th->pid};
 	struct tracer_clock clock = {0};
 	struct tracer_stat st;
+	uint64_t from;
 	int err;
 
 	s.clock_fd = tracer_clock_open(t, th->pid, th->tid);
 	if (s.clock_fd < 0)
 		return;
 	err = tracer_clock_read(t, s.clock_fd, &clock);
+	from = io_clock_ns(CLOCK_MONOTONIC);
 	/* The last thing before: the closer, the fewer have gone to sleep. */
 	if (err || tracer_stat(th->pid, th->tid, &st) || st.state != 'R') {
 		close(s.clock_fd);
@@ -72,9 +76,10 @@ void tracer_interrupt(struct tracing *t, struct traced_thread *th)
 	s.system_ns = st.system_ns;
 	s.delay_ns = clock.delay_ns;
 	s.from_ns = io_clock_ns(CLOCK_MONOTONIC);
-	err = seize(th->tid);
+	/* We lost the processor in between: another time. */
+	err = s.from_ns - from > STALE_NS ? -EAGAIN : seize(th->tid);
 	if (err) {
-		t->shared->stats.refused += err != -ESRCH;
+		t->shared->stats.refused += err != -ESRCH && err != -EAGAIN;
 		close(s.clock_fd);
 		return;
 	}
