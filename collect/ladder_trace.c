@@ -15,8 +15,6 @@
 void ladder_trace(struct ladder *l)
 {
 	*l = (struct ladder){.trace = true, .paranoid = l->paranoid};
-	l->steps[l->n++] =
-		(struct ladder_step){"perf events", -ECANCELED, "interrupting running threads by ptrace"};
 }
 
 /* kernel.yama.ptrace_scope; 0 also where there is no such thing. */
