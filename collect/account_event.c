@@ -7,6 +7,14 @@ static uint64_t minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+/* Periods are what somebody asked for: no sum of a profile is more than this. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) || product > INT64_MAX ? INT64_MAX : product;
+}
+
 static void raise(uint64_t *v, uint64_t to)
 {
 	if (to > *v)
@@ -45,12 +53,12 @@ uint64_t account_lost(const struct collector *c, uint32_t event)
  */
 uint64_t account_not_yet(const struct collector *c, uint64_t period)
 {
+	uint64_t n = (uint64_t)procs_threads(c->procs) + (c->perf ? perf_cpus(c->perf) : 0);
+
 	if (c->stopped)
 		return 0;
 	/* A traced thread's next sample stands for all that it used since its last, however much that is. */
-	if (c->tracer)
-		return UINT64_MAX;
-	return period * ((uint64_t)procs_threads(c->procs) + (c->timer ? 0 : perf_cpus(c->perf)));
+	return c->tracer ? UINT64_MAX : times(period, n);
 }
 
 /* An event that is closed takes its count with it: what was counted once remains. */
@@ -71,7 +79,7 @@ int account_event(struct collector *c, uint32_t i)
 {
 	const struct planned_event *pl = &c->plan.events[i];
 	struct event_account *now = &c->events[i].now;
-	uint64_t lost, each, missing;
+	uint64_t lost, lost_value, missing;
 	int err;
 
 	if (pl->err || !c->perf)
@@ -80,10 +88,10 @@ int account_event(struct collector *c, uint32_t i)
 	if (!pl->sampled || (!i && pl->event->cpu_time)) /* the clock's: account.c */
 		return 0;
 	lost = minus(account_lost(c, i), now->lost_samples);
-	each = now->samples ? now->sampled / now->samples : pl->period;
-	err = account_synthetic(c, i, "[lost]", lost, lost * each);
+	lost_value = times(lost, now->samples ? now->sampled / now->samples : pl->period);
+	err = account_synthetic(c, i, "[lost]", lost, lost_value);
 	now->lost_samples += lost;
-	now->lost += lost * each;
+	now->lost += lost_value;
 	missing = minus(now->total, now->sampled + now->lost + now->unsampled);
 	missing = minus(missing, account_not_yet(c, c->events[i].weight));
 	now->unsampled += missing;

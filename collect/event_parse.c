@@ -145,7 +145,7 @@ static bool is_key(const char *key, const char *names)
 	size_t len = strlen(key);
 	const char *at;
 
-	for (at = strstr(names, key); at; at = strstr(at + 1, key))
+	for (at = len ? strstr(names, key) : NULL; at; at = strstr(at + 1, key))
 		if ((at == names || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
 			return true;
 	return false;

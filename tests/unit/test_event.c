@@ -253,6 +253,7 @@ static void what_cannot_be_meant_is_refused_with_its_reason(void **state)
 	refuses("cycles,label=a\nb", -EINVAL, "control character");
 	refuses("page-faults freq=99", -EINVAL, "keeps no rate of 'page-faults'");
 	refuses("{cycles,page-faults} freq=99", -EINVAL, "period=N");
+	refuses("cycles =1", -EINVAL, "no such key");
 	refuses("cycles colour=red", -EINVAL, "colour");
 	refuses("mem:here", -EINVAL, "mem:ADDRESS");
 	refuses("mem:0x10/3:r", -EINVAL, "length of 3");
