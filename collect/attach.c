@@ -148,7 +148,7 @@ static int add_target(struct collector *c, pid_t pid)
 	return 0;
 }
 
-static int count_task(pid_t tid, void *arg)
+static int count_few(pid_t tid, void *arg)
 {
 	uint32_t *n = arg;
 
@@ -161,7 +161,7 @@ static bool many_threads(const pid_t *pids, uint32_t n)
 	uint32_t i, threads = 0;
 
 	for (i = 0; i < n && threads <= FEW_THREADS; i++)
-		(void)procfs_tasks(pids[i], count_task, &threads);
+		(void)procfs_tasks(pids[i], count_few, &threads);
 	return threads > FEW_THREADS;
 }
 
