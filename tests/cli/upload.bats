@@ -65,8 +65,8 @@ teardown() { upload_teardown; }
 
 @test "of several events too the windows add up to the file, values and totals" {
 	intake --keep .
-	"$DDPROF_RUN" --wrap -q -u 0.3 -o all.pb.gz --upload -U "http://127.0.0.1:$PORT" -e task-clock,page-faults \
-		"$T/two_costs" 30000 >out
+	"$DDPROF_RUN" --wrap -q -u 0.1 -o all.pb.gz --upload -U "http://127.0.0.1:$PORT" -e task-clock,page-faults \
+		"$T/two_costs" 60000 >out
 	all_strict
 	[ "$(requests 'len(r)')" -ge 2 ]
 	local f faults=0 total=0
