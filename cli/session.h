@@ -72,7 +72,7 @@ struct session {
 	struct profile_counter counters[PROFILE_MAX_COUNTERS]; /* of it, without what was refused */
 	uint32_t n_counters;
 	uint64_t duration_ns; /* of it */
-	struct gate gate;               /* use gate_of() */
+	struct gate gate;     /* use gate_of() */
 };
 
 /* 0 or -errno. Borrows both until session_release(). */
