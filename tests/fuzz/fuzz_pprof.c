@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_pprof.c - any bytes as a profile: read, and if it can be, added up and printed. */
+/*
+ * fuzz_pprof.c - any bytes as a profile: read, and if it can be, added up and printed.
+ *
+ * Of the stored inputs, counters.pb.gz is the profile that make check-pmu leaves as hw.pb.gz.
+ */
 #include "export/functions.h"
 #include "export/pprof.h"
 #include "export/ratios.h"
