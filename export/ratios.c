@@ -128,8 +128,16 @@ static void add_ratio(struct finder *f, uint32_t over, uint32_t under, double fa
 	x->over = side_for(f, over);
 	x->under = side_for(f, under);
 	x->factor = factor;
+	x->rows_only = f->user_only[over] != f->user_only[under];
 	if (x->over != UINT32_MAX && x->under != UINT32_MAX)
 		r->n++;
+}
+
+static bool same_mode(const struct finder *f, uint32_t a, uint32_t b)
+{
+	bool time = f->counters[a].kind == COUNTER_CPU_TIME || f->counters[b].kind == COUNTER_CPU_TIME;
+
+	return f->user_only[a] == f->user_only[b] || (time && f->totals->user_mode);
 }
 
 /* All ratios of an event of kind @over to one of kind @under that counts in the same place. */
@@ -143,7 +151,7 @@ static void pair(struct finder *f, enum counter_kind over, enum counter_kind und
 		if (f->counters[i].kind != over)
 			continue;
 		for (k = 0; k < f->n; k++)
-			if (f->counters[k].kind == under && f->user_only[i] == f->user_only[k] &&
+			if (f->counters[k].kind == under && same_mode(f, i, k) &&
 			    !strcmp(f->counters[i].scope, f->counters[k].scope))
 				break;
 		if (k == f->n)
@@ -236,14 +244,14 @@ static bool has_any(const struct ratios *r, const struct functions_own *own, uin
 }
 
 static void put_values(const struct ratios *r, const struct functions_own *own, uint32_t n, unsigned width,
-		       struct buf *out)
+		       bool row, struct buf *out)
 {
 	char text[32];
 	double v;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		if (ratios_value(r, i, own, &v))
+		if ((row || !r->list[i].rows_only) && ratios_value(r, i, own, &v))
 			ratios_format(v, text, sizeof(text));
 		else
 			snprintf(text, sizeof(text), "-");
@@ -300,7 +308,7 @@ int ratios_print(const struct ratios *r, const struct functions *f, uint32_t top
 			width = (unsigned)strlen(r->list[i].heading);
 	n = fit(r, columns, width, &room);
 	put_headings(r, f, n, width, out);
-	put_values(r, f->also_sum, n, width, out);
+	put_values(r, f->also_sum, n, width, false, out);
 	buf_put_str(out, "(all)\n");
 	err = functions_name_width(f, shown, room, &names);
 	for (i = 0; i < shown && !err; i++) {
@@ -308,7 +316,7 @@ int ratios_print(const struct ratios *r, const struct functions *f, uint32_t top
 			without++;
 			continue;
 		}
-		put_values(r, f->rows[i].also, n, width, out);
+		put_values(r, f->rows[i].also, n, width, true, out);
 		err = functions_put_name(out, &f->rows[i], names, room);
 	}
 	if (!err && without)

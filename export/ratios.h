@@ -30,6 +30,7 @@ struct ratios {
 		char heading[56];     /* "IPC", "LLC/ki", "ns/instr", "IPC:u" */
 		uint32_t over, under; /* into sides */
 		double factor;        /* of over / under */
+		bool rows_only; /* the whole profile's values are not of the same mode, functions' are */
 	} list[RATIOS_MAX];
 	uint32_t n;
 	struct ratio_side {
@@ -42,7 +43,11 @@ struct ratios {
 	uint32_t types[RATIOS_SIDES_MAX]; /* of the sides, as functions_spec.also wants them */
 };
 
-/* Which ratios the sample types of @p allow. @totals of the same file. */
+/*
+ * Which ratios the sample types of @p allow: of events that count in the same place. CPU time without
+ * the kernel's part holds that under a name of its own, so functions' CPU time goes with events of user mode.
+ * Which they are is told by @totals, of the same file.
+ */
 void ratios_find(struct ratios *r, const struct pprof *p, const struct totals *totals);
 
 /* Ratio @i from @own, the values of the sides; false: too few samples. */

@@ -146,8 +146,12 @@ int totals_read(struct totals *t, const struct pprof *p)
 	t->events = calloc(TOTALS_MAX, sizeof(*t->events));
 	if (!t->events)
 		return -ENOMEM;
-	for (i = 0; i < p->n_comments; i++)
-		take_comment(t, pprof_string(p, p->comments[i]));
+	for (i = 0; i < p->n_comments; i++) {
+		struct pprof_str s = pprof_string(p, p->comments[i]);
+
+		t->user_mode |= is(s.s, s.len, "ddprof.mode: user");
+		take_comment(t, s);
+	}
 	for (i = 0; i < t->n && !t->cpu_ns; i++) {
 		struct counter c = counter_by_name(t->events[i].name, strlen(t->events[i].name));
 

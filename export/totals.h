@@ -56,6 +56,7 @@ struct totals {
 	uint64_t cpu_ns;     /* CPU time of all tasks, by the events or by `ddprof.quality.event_cpu_ns`; 0:
 				unknown */
 	uint64_t elapsed_ns; /* of the profile; 0: unknown */
+	bool user_mode;      /* `ddprof.mode: user`: the kernel's CPU time is in a frame of its own */
 };
 
 /* 0 or -ENOMEM. */

@@ -357,6 +357,24 @@ static void events_of_different_modes_are_not_divided(void **state)
 	assert_non_null(strstr(printed(x, 0), "  all in user mode only\n"));
 }
 
+static void cpu_time_without_the_kernel_goes_with_events_of_user_mode(void **state)
+{
+	struct fixture *x = *state;
+
+	hardware_events(x);
+	comment(x, "ddprof.event.page-faults.mode: user");
+	comment(x, "ddprof.event.instructions.mode: user");
+	comment(x, "ddprof.event.cycles.mode: user");
+	comment(x, "ddprof.mode: user+kernel");
+	read_back(x, 1, false);
+	assert_null(strstr(printed(x, 0), "faults/s"));
+	comment(x, "ddprof.mode: user");
+	read_back(x, 1, false);
+	assert_ratio(x, "faults/s", "inner(int)", 200);
+	/* but not for all, of which the kernel's time is a part */
+	assert_non_null(strstr(printed(x, 0), "  2.00         -         -  (all)\n"));
+}
+
 static void totals_that_contradict_each_other_are_none(void **state)
 {
 	struct fixture *x = *state;
@@ -454,6 +472,7 @@ int main(void)
 		T(everything_fits_eighty_columns),
 		T(a_profile_without_counters_shows_nothing_of_them),
 		T(events_of_different_modes_are_not_divided),
+		T(cpu_time_without_the_kernel_goes_with_events_of_user_mode),
 		T(totals_that_contradict_each_other_are_none),
 		T(a_value_that_is_no_number_is_no_total),
 		cmocka_unit_test(counters_are_known_by_everybodys_names),
