@@ -13,6 +13,7 @@
 
 #define MODULES_MAX     16384
 #define RESCAN_PAUSE_NS 1000000000u
+#define RECORD_HEAD     512 /* bytes of a sample before its stack copy: registers, some callchain */
 
 static int init_profile(struct collector *c)
 {
@@ -291,6 +292,7 @@ int collector_drain(struct collector *c, bool final)
 	if (fallback_used(c))
 		fallback_look(c);
 	order_begin(c->order, drain_until(c, final));
+	order_expect(c->order, RECORD_HEAD + unwinder_ahead(c->unwinder));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
 	c->rescan_wanted |= rescan;

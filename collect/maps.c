@@ -6,12 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t new_version(void)
+{
+	static uint64_t last;
+
+	return ++last;
+}
+
 struct maps *maps_new(void)
 {
 	struct maps *maps = calloc(1, sizeof(*maps));
 
-	if (maps)
+	if (maps) {
 		maps->refs = 1;
+		maps->version = new_version();
+	}
 	return maps;
 }
 
@@ -132,5 +141,6 @@ int maps_insert(struct maps **maps, const struct mapping *add)
 	memmove(m->m + first + n, m->m + past, (m->n - past) * sizeof(*m->m));
 	memcpy(m->m + first, put, n * sizeof(*put));
 	m->n = m->n - (past - first) + n;
+	m->version = new_version();
 	return 0;
 }

@@ -12,6 +12,7 @@ struct order {
 	struct order_source **heap; /* [heap_n], smallest time first */
 	uint32_t heap_n;
 	uint64_t until;
+	size_t expect;                /* bytes to ask for ahead */
 	struct order_source *pending; /* handed out, to be consumed at the next call */
 	uint8_t scratch[RING_RECORD_MAX] __attribute__((aligned(8)));
 };
@@ -114,6 +115,11 @@ static void advance(struct order *o)
 	sift_down(o, 0);
 }
 
+void order_expect(struct order *o, size_t size)
+{
+	o->expect = size;
+}
+
 int order_next(struct order *o, struct record *rec, struct order_source **from)
 {
 	if (o->pending)
@@ -124,6 +130,7 @@ int order_next(struct order *o, struct record *rec, struct order_source **from)
 
 		if (!record_decode(ring_record(s->ring, o->scratch), s->layout, rec)) {
 			o->pending = s;
+			ring_prefetch_next(s->ring, o->expect);
 			*from = s;
 			return 1;
 		}

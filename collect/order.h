@@ -36,6 +36,10 @@ void order_free(struct order *o);
 /* Begin a round: everything older than @until (on the events' clock) will be handed out; UINT64_MAX: all. */
 void order_begin(struct order *o, uint64_t until);
 
+/* From now on, have @size bytes of the record behind each one handed out on their way: ring_prefetch_next().
+ */
+void order_expect(struct order *o, size_t size);
+
 /*
  * The next record by time. 1: *@rec, valid until the next call, and *@from its
  * source. 0: the round is over.

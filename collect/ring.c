@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LINE 64 /* of the processor's cache */
+
 struct ring {
 	struct perf_event_mmap_page *page; /* NULL: records in memory */
 	const uint8_t *data;
@@ -153,6 +155,17 @@ const struct perf_event_header *ring_record(struct ring *r, void *scratch)
 	copy_at(r, r->tail, scratch, r->current);
 	*(struct perf_event_header *)scratch = r->header;
 	return scratch;
+}
+
+void ring_prefetch_next(const struct ring *r, size_t size)
+{
+	uint64_t next = r->tail + r->current, left = r->mark - next;
+	size_t i;
+
+	if (left > r->size) /* what is known of it is nonsense */
+		return;
+	for (i = 0; i < size && i < left; i += LINE)
+		__builtin_prefetch(r->data + ((next + i) & (r->size - 1)));
 }
 
 void ring_consume(struct ring *r)

@@ -63,6 +63,12 @@ bool ring_copy(const struct ring *ring, size_t off, void *to, size_t len);
  */
 const struct perf_event_header *ring_record(struct ring *ring, void *scratch);
 
+/*
+ * Ask the processor for the first @size bytes of the record behind the one last
+ * peeked, if it is there: they were written on another one, as a rule.
+ */
+void ring_prefetch_next(const struct ring *ring, size_t size);
+
 /* Give the record last peeked back to the kernel. */
 void ring_consume(struct ring *ring);
 

@@ -28,6 +28,9 @@ _Static_assert(UNWIND_REGS_MAX == REGS_MAX, "unwind.h repeats it to spare its us
  */
 #define FRAME_MIN 8
 
+#define NEED_SHIFT 4    /* the average is over about so many samples, as a power of two */
+#define NEED_MAX   4096 /* more than this in flight only drives out what is needed first */
+
 int unwinder_new(struct unwinder **out, struct modules *ms)
 {
 	struct unwinder *u = calloc(1, sizeof(*u));
@@ -41,6 +44,8 @@ int unwinder_new(struct unwinder **out, struct modules *ms)
 	err = cfi_new(&u->cfi, ms);
 	if (!err)
 		err = rowcache_new(&u->rows);
+	if (!err)
+		err = memos_new(&u->memos);
 	if (err) {
 		unwinder_free(u);
 		return err;
@@ -55,6 +60,7 @@ void unwinder_free(struct unwinder *u)
 		return;
 	cfi_free(u->cfi);
 	rowcache_free(u->rows);
+	memos_free(u->memos);
 	free(u);
 }
 
@@ -387,8 +393,17 @@ static uint64_t used(const struct walk *w, enum unwind_end end)
 void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
 		 struct unwind_frame *frames, uint32_t max, struct unwind_result *out)
 {
-	if (!unwind_fast(u->rows, row_for_fast, u, maps, sample, frames, max, out))
+	uint32_t need;
+
+	if (!unwind_fast(u->rows, u->memos, row_for_fast, u, maps, sample, frames, max, out))
 		unwind_thorough(u, maps, sample, frames, max, out);
+	need = out->stack_used < NEED_MAX ? (uint32_t)out->stack_used : NEED_MAX;
+	u->need += need - (u->need >> NEED_SHIFT);
+}
+
+uint32_t unwinder_ahead(const struct unwinder *u)
+{
+	return u->need >> NEED_SHIFT;
 }
 
 void unwind_thorough(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,

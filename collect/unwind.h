@@ -61,4 +61,12 @@ void unwinder_free(struct unwinder *u);
 void unwind_walk(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,
 		 struct unwind_frame *frames, uint32_t max, struct unwind_result *out);
 
+/*
+ * How many bytes from the stack pointer on the next sample's walk will probably
+ * need, by those before it. Who knows where that sample is asks for them with
+ * a prefetch before it walks the one at hand: mostly the
+ * kernel wrote them on another processor, and a walk would wait for each.
+ */
+uint32_t unwinder_ahead(const struct unwinder *u);
+
 #endif

@@ -18,6 +18,7 @@
 #include "collect/maps.h"
 #include "collect/rowcache.h"
 #include "collect/unwind.h"
+#include "collect/unwind_memo.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,11 +32,21 @@ typedef const struct row *unwind_row_fn(void *arg, const struct mapping *map, ui
 /*
  * True: @frames and @out are filled, the stack is complete. False: whatever was
  * written to @frames means nothing, @out is untouched. @row is asked for what
- * @rc does not have.
+ * @rc does not have. What the outer frames of an earlier stack are good for,
+ * @memos tells.
  */
-bool unwind_fast(struct rowcache *rc, unwind_row_fn *row, void *arg, struct maps *maps,
+bool unwind_fast(struct rowcache *rc, struct memos *memos, unwind_row_fn *row, void *arg, struct maps *maps,
 		 const struct unwind_sample *sample, struct unwind_frame *frames, uint32_t max,
 		 struct unwind_result *out);
+
+/* Ask the processor for @size bytes of memory: it does not wait, and minds no address. */
+static inline void unwind_prefetch(const void *p, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += 64)
+		__builtin_prefetch((const uint8_t *)p + i);
+}
 
 /* unwind_walk() without the fast way: what that must agree with, for tests. */
 void unwind_thorough(struct unwinder *u, struct maps *maps, const struct unwind_sample *sample,

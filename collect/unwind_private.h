@@ -3,6 +3,7 @@
  * unwind_private.h - one walk's state, and what the unwinder's files share.
  *
  *   unwind.c        the walk: rows, and steps by packed rows
+ *   unwind_fast.c   the walk of nearly all stacks; unwind_memo.c: what it need not do again
  *   unwind_full.c   steps by rows that need everything: expressions, signal frames
  *   unwind_guess.c  steps where there is no CFI: frame pointers, the code itself
  *   splice.c        the kernel's callchain, where the copy ends
@@ -14,6 +15,7 @@
 #include "collect/regs.h"
 #include "collect/rowcache.h"
 #include "collect/unwind.h"
+#include "collect/unwind_memo.h"
 
 #include <string.h>
 
@@ -28,6 +30,8 @@ struct unwinder {
 	struct modules *ms;
 	struct cfi *cfi;
 	struct rowcache *rows;
+	struct memos *memos;
+	uint32_t need; /* bytes of their copies that walks used of late, on average; times 2^NEED_SHIFT */
 	const uint8_t *list; /* registers that rows speak of */
 	struct cfi_row full; /* of the frame at hand, if its row is ROW_FULL */
 	struct row uncached; /* where the cache has no place, for the fast walk */

@@ -14,6 +14,8 @@
  *   cold    every cache of ours empty (rows, file blocks, CIEs), the stack
  *           copies flushed from the processor's caches; the libraries have been
  *           through the same samples before and keep what they cached
+ *           (the next sample is known when one is walked, and asked for if the
+ *           engine can: ours does in the collector, too)
  *   steady  as cold, but with our caches kept, too
  *   warm    16 samples at a time, right after they were walked once
  *   floor   a loop that loads one word of each 64-byte line of the stack copies,
@@ -116,8 +118,11 @@ static double pass_cold(const struct bench *b, const struct engine *e, struct wo
 
 	flush(b);
 	t = now();
-	for (i = 0; i < b->n; i++)
+	for (i = 0; i < b->n; i++) {
+		if (e->ahead && i + 1 < b->n)
+			e->ahead(w, b->s[i + 1]);
 		frames += e->walk(w, b->s[i]);
+	}
 	return (now() - t) / (double)frames;
 }
 

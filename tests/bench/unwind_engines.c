@@ -3,6 +3,7 @@
 #include "unwind_engines.h"
 
 #include "collect/regs.h"
+#include "collect/unwind_fast.h"
 
 #include <elfutils/libdwfl.h>
 #include <errno.h>
@@ -24,7 +25,13 @@ static void ours_release(void)
 {
 }
 
-const struct engine engine_ours = {"ours", ours_walk, ours_release};
+/* What the collector does with the ring's next record. */
+static void ours_ahead(const struct world *w, const struct load_sample *s)
+{
+	unwind_prefetch(s->u.stack, unwinder_ahead(w->r.unwinder));
+}
+
+const struct engine engine_ours = {"ours", ours_walk, ours_release, ours_ahead};
 
 /* ---- libdwfl ---- */
 
@@ -156,4 +163,4 @@ static void libdwfl_release(void)
 	}
 }
 
-const struct engine engine_libdwfl = {"libdwfl", libdwfl_walk, libdwfl_release};
+const struct engine engine_libdwfl = {"libdwfl", libdwfl_walk, libdwfl_release, NULL};

@@ -18,6 +18,7 @@ struct engine {
 	 */
 	uint32_t (*walk)(struct world *w, const struct load_sample *s);
 	void (*release)(void);
+	void (*ahead)(const struct world *w, const struct load_sample *s); /* @s is next; NULL: no use */
 };
 
 extern const struct engine engine_ours, engine_libdwfl, engine_libunwind;

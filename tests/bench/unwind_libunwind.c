@@ -282,4 +282,4 @@ static void libunwind_release(void)
 	memset(images, 0, sizeof(images));
 }
 
-const struct engine engine_libunwind = {"libunwind", libunwind_walk, libunwind_release};
+const struct engine engine_libunwind = {"libunwind", libunwind_walk, libunwind_release, NULL};

@@ -31,10 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct input { /* little-endian, packed */
 	uint32_t hdr_vaddr, frame_vaddr, pc, entry;
 	uint16_t hdr_size, stack_size;
-	uint8_t kind;     /* bit 0: the frames have a section header, too */
-	uint8_t n_chain;  /* words of the stack that are the kernel's callchain as well */
-	uint8_t n_frames; /* room for frames, 0: all */
-	uint8_t unused;
+	uint8_t kind;      /* bit 0: the frames have a section header, too */
+	uint8_t n_chain;   /* words of the stack that are the kernel's callchain as well */
+	uint8_t n_frames;  /* room for frames, 0: all */
+	uint8_t change;    /* word of the stack that differs in a second walk */
 	uint16_t regs[16]; /* those but sp and pc: odd, JIT + value; else STACK + value */
 };
 
@@ -103,11 +103,33 @@ static void walk(struct maps *maps, const struct unwind_sample *s, uint32_t max)
 	must_agree(first, &got, again, &more);
 }
 
+/* The same stack but for one word: what is remembered of the other one must not show. */
+static void walk_changed(struct maps *maps, const struct unwind_sample *s, uint32_t max, uint8_t where)
+{
+	static struct unwind_frame first[MAX_FRAMES], again[MAX_FRAMES];
+	uint64_t at = s->stack_size ? where * 8u % s->stack_size : 0;
+	struct unwind_result got, more;
+	struct unwind_sample changed = *s;
+	uint8_t *stack;
+
+	stack = s->stack_size ? malloc(s->stack_size) : NULL;
+	if (!stack)
+		return;
+	memcpy(stack, s->stack, s->stack_size);
+	stack[at] ^= 8;
+	changed.stack = stack;
+	unwind_walk(shared.u, maps, &changed, first, max, &got);
+	unwind_thorough(shared.u, maps, &changed, again, max, &more);
+	must_agree(first, &got, again, &more);
+	free(stack);
+}
+
 static void walk_input(struct module *m, const struct input *in, const uint8_t *stack)
 {
 	struct mapping file = {BASE, BASE + CODE_LEN, 0, m, 0}, jit = {JIT, JIT + JIT_LEN, JIT, NULL, 1};
 	struct unwind_sample s = {.stack = stack, .stack_size = in->stack_size};
 	uint64_t regs[REGS_MAX] = {0}, chain[255];
+	uint32_t max = in->n_frames ? in->n_frames % MAX_FRAMES + 1 : MAX_FRAMES;
 	struct maps *maps = maps_new();
 	unsigned i;
 
@@ -125,7 +147,9 @@ static void walk_input(struct module *m, const struct input *in, const uint8_t *
 		memcpy(&chain[i], stack + (size_t)i * 8, 8);
 	s.chain = i ? chain : NULL;
 	s.n_chain = i;
-	walk(maps, &s, in->n_frames ? in->n_frames % MAX_FRAMES + 1 : MAX_FRAMES);
+	walk(maps, &s, max);
+	for (i = 0; i < 8; i++)
+		walk_changed(maps, &s, max, (uint8_t)(in->change + i * i));
 	maps_unref(maps);
 }
 
