@@ -283,7 +283,7 @@ static int find_fde(struct cfi *c, struct module *m, uint64_t vaddr, struct cfi_
 {
 	struct section hdr = {c, m, &m->eh_frame_hdr, false};
 	struct section eh = {c, m, &m->eh_frame, false}, debug = {c, m, &m->debug_frame, true};
-	const struct search_table *table = search_table_of(&hdr);
+	struct known_table *table = search_table_of(&hdr);
 	uint64_t off;
 	int err = -ENOENT;
 

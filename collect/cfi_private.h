@@ -28,9 +28,19 @@ struct search_table {
 	bool usable;
 };
 
+/*
+ * Halving a table asks for the same entries first, each in a block of its own:
+ * those of the first PIVOT_LEVELS steps are kept once they have been read, as the
+ * nodes of a tree (root 1, below node i: 2i and 2i + 1).
+ */
+#define PIVOT_LEVELS 6
+#define PIVOTS       (1u << PIVOT_LEVELS)
+
 struct known_table {
 	uint32_t module; /* its id + 1; 0: none */
 	struct search_table t;
+	uint64_t pivots; /* bit per node that is known */
+	uint64_t pivot[PIVOTS];
 };
 
 struct known_cie {
@@ -85,13 +95,13 @@ int cie_at(const struct section *s, uint64_t off, const struct cfi_cie **out);
 int entry_take_range(struct dwarf_cursor *c, const struct cfi_cie *cie, struct cfi_fde *fde);
 
 /* The search table in @hdr, which is an .eh_frame_hdr; NULL if there is none to be used. Borrowed. */
-const struct search_table *search_table_of(const struct section *hdr);
+struct known_table *search_table_of(const struct section *hdr);
 
 /*
  * The last entry of @t that starts at or before @vaddr: its FDE's offset in .eh_frame.
  * -ENOENT: there is none; -EBADMSG: it is before .eh_frame; or the error of reading.
  */
-int search_table_find(const struct section *hdr, const struct search_table *t, uint64_t vaddr, uint64_t *off);
+int search_table_find(const struct section *hdr, struct known_table *known, uint64_t vaddr, uint64_t *off);
 
 /* Build @m's index, once: of .eh_frame if @want_eh, and of .debug_frame. */
 void index_build(struct cfi *c, struct module *m, bool want_eh);

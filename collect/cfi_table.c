@@ -27,7 +27,7 @@ static void read_search_table(const struct section *hdr, struct search_table *t)
 	t->usable = !c.bad && t->n && t->n <= (hdr->s->size - t->at) / (2u * t->width);
 }
 
-const struct search_table *search_table_of(const struct section *hdr)
+struct known_table *search_table_of(const struct section *hdr)
 {
 	struct known_table *known = &hdr->c->tables[hdr->m->id % TABLES];
 
@@ -36,8 +36,9 @@ const struct search_table *search_table_of(const struct section *hdr)
 	if (known->module != hdr->m->id + 1) {
 		read_search_table(hdr, &known->t);
 		known->module = hdr->m->id + 1;
+		known->pivots = 0;
 	}
-	return known->t.usable ? &known->t : NULL;
+	return known->t.usable ? known : NULL;
 }
 
 /* Part of a section that is in memory. */
@@ -79,23 +80,48 @@ static uint64_t half(const struct section *hdr, const struct search_table *t, co
 	return dwarf_pointer(&c, t->enc, hdr->s->vaddr);
 }
 
-int search_table_find(const struct section *hdr, const struct search_table *t, uint64_t vaddr, uint64_t *off)
+/* The address at entry @i of @known, which is @node of the tree of halves. 0 or the error of reading. */
+static int start_of(const struct section *hdr, struct known_table *known, struct window *w, uint64_t i,
+		    uint64_t node, uint64_t *start)
 {
-	uint64_t lo = 0, hi = t->n, mid, at, fde;
+	const unsigned entry = 2u * known->t.width;
+	const uint64_t at = known->t.at + i * entry;
+	int err;
+
+	if (node < PIVOTS && known->pivots >> node & 1) {
+		*start = known->pivot[node];
+		return 0;
+	}
+	err = show(hdr, w, at, entry);
+	if (err)
+		return err;
+	*start = half(hdr, &known->t, w, at);
+	if (node < PIVOTS) {
+		known->pivot[node] = *start;
+		known->pivots |= 1ull << node;
+	}
+	return 0;
+}
+
+int search_table_find(const struct section *hdr, struct known_table *known, uint64_t vaddr, uint64_t *off)
+{
+	const struct search_table *t = &known->t;
+	uint64_t lo = 0, hi = t->n, mid, at, fde, start, node = 1;
 	const unsigned entry = 2u * t->width;
 	struct window w = {.len = 0};
 	int err;
 
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
-		at = t->at + mid * entry;
-		err = show(hdr, &w, at, entry);
+		err = start_of(hdr, known, &w, mid, node, &start);
 		if (err)
 			return err;
-		if (half(hdr, t, &w, at) <= vaddr)
+		if (start <= vaddr)
 			lo = mid + 1;
 		else
 			hi = mid;
+		if (node < PIVOTS)
+			node = 2 * node + (start <= vaddr);
 	}
 	if (!lo)
 		return -ENOENT;
