@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define POLL_MS                  250 /* at least this often the rings are looked at */
@@ -358,6 +359,18 @@ static void next_seq(struct session *s)
 		s->state->next_seq = collector_window_seq(s->collector);
 }
 
+/* Names are by location, and those may have other numbers then. */
+static void tidy(struct session *s)
+{
+	uint32_t *locations, n;
+
+	if (collector_tidy(s->collector, &locations, &n))
+		log_debug("out of memory: files that are gone are let go of later");
+	if (locations)
+		names_renumber(&s->names, locations, n);
+	free(locations);
+}
+
 /* A window is over. Skipped, to be tried again at once, while the one before is still being written. */
 static void next_window(struct session *s, uint64_t now)
 {
@@ -374,10 +387,13 @@ static void next_window(struct session *s, uint64_t now)
 			collector_mark(s->collector);
 		if (!collector_settled(s->collector))
 			return;
+		tidy(s);
 		if (export_window(s, 0))
 			collector_unmark(s->collector); /* nothing is lost, the window is longer */
 		else
 			next_seq(s);
+	} else {
+		tidy(s);
 	}
 	/*
 	 * After a standstill (stopped, frozen, out of processor time) one long

@@ -41,6 +41,14 @@ int blockcache_new(struct blockcache **out, size_t bytes)
 	return 0;
 }
 
+void blockcache_clear(struct blockcache *bc)
+{
+	free(bc->blocks);
+	free(bc->data);
+	bc->blocks = NULL;
+	bc->data = NULL;
+}
+
 /* Not before something is read: tests and fuzzers make many, and read from memory. */
 static int allocate(struct blockcache *bc)
 {
@@ -50,10 +58,7 @@ static int allocate(struct blockcache *bc)
 	bc->data = malloc(blocks * BLOCK_SIZE);
 	if (bc->blocks && bc->data)
 		return 0;
-	free(bc->blocks);
-	free(bc->data);
-	bc->blocks = NULL;
-	bc->data = NULL;
+	blockcache_clear(bc);
 	return -ENOMEM;
 }
 
@@ -61,8 +66,7 @@ void blockcache_free(struct blockcache *bc)
 {
 	if (!bc)
 		return;
-	free(bc->blocks);
-	free(bc->data);
+	blockcache_clear(bc);
 	free(bc);
 }
 

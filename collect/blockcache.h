@@ -15,7 +15,8 @@ struct blockcache;
 
 /* At most @bytes of contents, rounded to whole sets; allocated at the first read. 0 or -ENOMEM. */
 int blockcache_new(struct blockcache **out, size_t bytes);
-void blockcache_free(struct blockcache *bc); /* NULL is fine */
+void blockcache_free(struct blockcache *bc);  /* NULL is fine */
+void blockcache_clear(struct blockcache *bc); /* forget all contents: ids mean other files from now on */
 
 /*
  * @len bytes at @off of @fd into @buf. @id names the contents: one id never

@@ -51,7 +51,8 @@ int collector_new(struct collector **out, const struct collector_options *opt)
 	c->frames = calloc(c->max_frames, sizeof(*c->frames));
 	err = c->locations && c->frames ? 0 : -ENOMEM;
 	if (!err)
-		err = modules_new(&c->modules, &c->profile, MODULES_MAX);
+		err = modules_new(&c->modules, &c->profile,
+				  opt->max_modules ? opt->max_modules : MODULES_MAX);
 	if (!err)
 		err = procs_new(&c->procs, c->modules, &c->profile);
 	if (!err)

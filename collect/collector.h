@@ -23,14 +23,15 @@ struct tracer_stats;
 struct collector_options {
 	uint32_t frequency;              /* Hz */
 	const struct event_list *events; /* what to sample and count; NULL or empty: CPU time. Borrowed */
-	uint32_t stack_size; /* bytes of user stack per sample; 0: chosen to fit the ring budget */
-	bool user_only;      /* do not ask for kernel frames */
-	uint32_t max_frames; /* per stack; 0: PROFILE_MAX_FRAMES */
-	bool timeline;       /* keep the time of each sample */
-	struct timer *timer; /* launch: what to use when perf events are refused; NULL: nothing. Borrowed */
-	bool timer_only;     /* do not ask for perf events */
-	bool trace;          /* nor for timers: interrupt running threads (tracer.h) at @frequency */
-	bool skip_gone;      /* attach: only the first process has to be there and ours */
+	uint32_t stack_size;  /* bytes of user stack per sample; 0: chosen to fit the ring budget */
+	bool user_only;       /* do not ask for kernel frames */
+	uint32_t max_frames;  /* per stack; 0: PROFILE_MAX_FRAMES */
+	bool timeline;        /* keep the time of each sample */
+	struct timer *timer;  /* launch: what to use when perf events are refused; NULL: nothing. Borrowed */
+	bool timer_only;      /* do not ask for perf events */
+	bool trace;           /* nor for timers: interrupt running threads (tracer.h) at @frequency */
+	uint32_t max_modules; /* files at a time; 0: 16384 */
+	bool skip_gone;       /* attach: only the first process has to be there and ours */
 };
 
 struct collector;
@@ -103,6 +104,16 @@ bool collector_settled(const struct collector *c);
  */
 struct profile *collector_window(struct collector *c);
 void collector_next(struct collector *c, bool keep);
+
+/*
+ * Between drains, at a window's end: let go of files that nobody has mapped
+ * any more. Now and then the profile's tables are numbered anew for that
+ * (profile_renumber.h): then *@locations, the caller's to free, says for each
+ * of the former *@n locations what number it has now, or PROFILE_NONE. Else
+ * NULL. No exporter may be at work then, which knows the former numbers. 0, or
+ * -ENOMEM: nothing has changed.
+ */
+int collector_tidy(struct collector *c, uint32_t **locations, uint32_t *n);
 
 /* Number of the window that is being collected; and: begin with window @seq instead of 0. */
 uint64_t collector_window_seq(const struct collector *c);

@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "collect/profile_renumber.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -275,4 +276,25 @@ void jits_next(struct jits *js)
 		js->all[i] = js->all[--js->n_open];
 		js->all[js->n_open] = j;
 	}
+}
+
+void jits_renumber(struct jits *js, const struct profile_renumber *r)
+{
+	uint32_t i, n = 0, n_open = 0, id;
+	struct jit *j;
+
+	for (i = 0; i < js->n; i++) {
+		j = js->all[i];
+		id = renumbered(r->jits, r->n_jits, j->id);
+		if (id == PROFILE_NONE) {
+			close_files(js, j);
+			free(j);
+			continue;
+		}
+		j->id = id;
+		js->all[n++] = j;
+		n_open += i < js->n_open;
+	}
+	js->n = n;
+	js->n_open = n_open;
 }

@@ -47,6 +47,11 @@ void jits_poll(struct jits *js);
 void jits_window(struct jits *js);
 void jits_next(struct jits *js);
 
+/* Forget those that @r drops, closing their files, and translate the rest; before profile_renumber(). Modules
+ * that stay keep theirs. */
+struct profile_renumber;
+void jits_renumber(struct jits *js, const struct profile_renumber *r);
+
 /* Which of the codes that were at @addr one after another was there at @time (CLOCK_MONOTONIC ns)? */
 uint32_t jit_generation(const struct jit *j, uint64_t addr, uint64_t time);
 

@@ -27,6 +27,7 @@ struct maps {
 	uint32_t refs;
 	uint32_t n, cap;
 	uint64_t version;  /* never 0; no other state of any maps ever had the same */
+	uint32_t visit;    /* private to procs.c: the last time that each was told once */
 	uint16_t near[16]; /* where the last hit was, by MAPS_NEAR() of the address: samples cluster */
 	struct mapping *m;
 };

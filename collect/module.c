@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* module.c - see module.h: the table of modules, and their contents. */
-#include "collect/module.h"
+#include "collect/module_private.h"
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "collect/blockcache.h"
 #include "collect/cfi.h"
 #include "collect/elf_file.h"
 #include "collect/regs.h"
@@ -18,32 +17,7 @@
 #include <unistd.h>
 
 #define BLOCK_CACHE_BYTES (4u << 20)
-#define ANON_MAX          1024  /* processes with anonymous code of their own at a time */
-#define ANON_EVER         16384 /* and in all: what they were called may still be asked */
-
-struct entry {
-	struct module m;
-	struct module_ident ident; /* generation 0: not known */
-	uint64_t hash;
-	uint64_t size;
-	struct timespec mtime;
-	uint32_t path; /* string id */
-	pid_t pid;     /* anonymous memory: whose; else 0 */
-	bool stale;    /* the file was changed since: never found again */
-};
-
-struct modules {
-	struct profile *profile; /* borrowed */
-	struct entry **entries;  /* by order of creation */
-	uint32_t n, cap, max;
-	uint32_t n_anon;     /* of n: do not count against max */
-	uint32_t n_anon_now; /* of n_anon: not retired */
-	uint32_t *by_id;     /* module id (index into the profile) -> index into entries */
-	uint32_t n_by_id;
-	struct idmap map;
-	struct blockcache *blocks;
-	struct module *kernel, *vdso, *vsyscall, *overflow;
-};
+#define ANON_MAX          1024 /* processes with anonymous code of their own at a time */
 
 struct key {
 	const struct module_ident *ident;
@@ -70,13 +44,7 @@ int modules_new(struct modules **out, struct profile *profile, uint32_t max)
 	return 0;
 }
 
-static struct profile_module *info_of(struct modules *ms, struct module *m)
-{
-	m->info = &ms->profile->modules[m->id];
-	return m->info;
-}
-
-static void close_contents(struct profile_module *info)
+void module_close(struct profile_module *info)
 {
 	if (info->fd >= 0)
 		close(info->fd);
@@ -90,7 +58,7 @@ void modules_free(struct modules *ms)
 	if (!ms)
 		return;
 	for (i = 0; i < ms->n; i++) {
-		close_contents(info_of(ms, &ms->entries[i]->m));
+		module_close(module_info(ms, &ms->entries[i]->m));
 		cfi_index_free(ms->entries[i]->m.index);
 		free(ms->entries[i]);
 	}
@@ -108,7 +76,7 @@ struct module *module_by_id(struct modules *ms, uint32_t id)
 	if (id >= ms->n_by_id || ms->by_id[id] == IDMAP_NONE)
 		return NULL;
 	m = &ms->entries[ms->by_id[id]]->m;
-	info_of(ms, m);
+	module_info(ms, m);
 	return m;
 }
 
@@ -155,21 +123,22 @@ int module_read_elf(struct module *m)
 
 int module_read(struct modules *ms, struct module *m, uint64_t off, void *buf, size_t len)
 {
-	const struct profile_module *info = info_of(ms, m);
+	const struct profile_module *info = module_info(ms, m);
+	int fd;
 
 	if (info->image) {
 		struct elf_source src = source_of(info);
 
 		return elf_source_read(&src, off, buf, len);
 	}
-	if (info->fd < 0)
-		return -EIO;
-	return blockcache_read(ms->blocks, m->id, info->fd, off, buf, len);
+	fd = module_fd(ms, m);
+	return fd < 0 ? -EIO : blockcache_read(ms->blocks, m->id, fd, off, buf, len);
 }
 
 int module_peek(struct modules *ms, struct module *m, uint64_t off, const uint8_t **at, size_t *len)
 {
-	const struct profile_module *info = info_of(ms, m);
+	const struct profile_module *info = module_info(ms, m);
+	int fd;
 
 	if (info->image) {
 		if (off >= info->image_size)
@@ -178,9 +147,8 @@ int module_peek(struct modules *ms, struct module *m, uint64_t off, const uint8_
 		*len = info->image_size - off;
 		return 0;
 	}
-	if (info->fd < 0)
-		return -EIO;
-	return blockcache_peek(ms->blocks, m->id, info->fd, off, at, len);
+	fd = module_fd(ms, m);
+	return fd < 0 ? -EIO : blockcache_peek(ms->blocks, m->id, fd, off, at, len);
 }
 
 bool module_vaddr_to_off(const struct module *m, uint64_t vaddr, uint64_t *off)
@@ -219,6 +187,21 @@ static bool entry_same(const void *owner, uint32_t id, const void *key)
 
 	return !e->stale && e->path == k->path && e->pid == k->pid && e->ident.ino == k->ident->ino &&
 	       e->ident.maj == k->ident->maj && e->ident.min == k->ident->min;
+}
+
+void modules_reindex(struct modules *ms)
+{
+	struct entry *e;
+	uint32_t i;
+
+	idmap_clear(&ms->map);
+	for (i = 0; i < ms->n; i++) {
+		e = ms->entries[i];
+		if (!e->keyed)
+			continue;
+		e->hash = key_hash(&(struct key){&e->ident, e->path, e->pid});
+		(void)idmap_add(&ms->map, e->hash, i, entry_hash, ms);
+	}
 }
 
 static int grow_entries(struct modules *ms)
@@ -278,11 +261,12 @@ static struct entry *add(struct modules *ms, const struct key *k, const struct p
 		e->path = k->path;
 		e->pid = k->pid;
 		e->hash = key_hash(k);
+		e->keyed = true;
 		/* A failure here only means that the module is made anew next time. */
 		(void)idmap_add(&ms->map, e->hash, ms->n, entry_hash, ms);
 	}
 	ms->n++;
-	info_of(ms, &e->m);
+	module_info(ms, &e->m);
 	return e;
 }
 
@@ -324,7 +308,7 @@ static struct module *get_anon(struct modules *ms, pid_t pid)
 	struct entry *e = find(ms, &k);
 	struct module *m;
 
-	if (!e && (ms->n_anon_now >= ANON_MAX || ms->n_anon >= ANON_EVER)) {
+	if (!e && (ms->n_anon_now >= ANON_MAX || ms->n_anon >= MODULE_ANON_EVER)) {
 		k.pid = 0; /* all the others together */
 		e = find(ms, &k);
 	}
@@ -343,7 +327,7 @@ struct module *modules_anon(struct modules *ms, pid_t pid)
 	struct module *m = get_anon(ms, pid);
 
 	if (m)
-		info_of(ms, m);
+		module_info(ms, m);
 	return m;
 }
 
@@ -366,27 +350,27 @@ struct module *modules_retire_anon(struct modules *ms, pid_t pid)
 static void open_contents(struct modules *ms, struct entry *e, pid_t pid, const char *path,
 			  const struct module_ident *ident, uint64_t start, uint64_t end)
 {
-	struct profile_module *info = info_of(ms, &e->m);
-	struct stat st;
+	struct profile_module *info = module_info(ms, &e->m);
 	int err;
 
 	info->pid = pid;
-	info->fd = module_open_file(pid, path, ident, start, end, &info->reason);
+	info->fd = module_open_room(ms, pid, path, ident, start, end, &info->reason);
 	if (info->fd < 0)
 		return;
 	info->reason = MODULE_OK;
-	if (fstat(info->fd, &st)) {
+	if (fstat(info->fd, &e->was)) {
 		info->reason = MODULE_GONE;
-		close_contents(info);
+		module_close(info);
 		return;
 	}
-	info->file_size = e->size = (uint64_t)st.st_size;
-	e->mtime = st.st_mtim;
+	e->used = ++ms->clock;
+	e->idle = 0;
+	info->file_size = (uint64_t)e->was.st_size;
 	err = module_read_elf(&e->m);
 	if (err) {
 		log_debug("module '%s' cannot be read: %s", path, strerror(-err));
 		info->reason = MODULE_NOT_ELF;
-		close_contents(info);
+		module_close(info);
 	} else if (info->e_machine != regs_arch.e_machine) {
 		/* Its code never runs here by itself: its CFI would mean other registers. */
 		e->m.eh_frame_hdr = e->m.eh_frame = e->m.debug_frame = e->m.gopclntab =
@@ -396,29 +380,38 @@ static void open_contents(struct modules *ms, struct entry *e, pid_t pid, const 
 	}
 }
 
-/* True if the file of @e was written to since it was opened, other than by a touch. */
-static bool changed(struct modules *ms, struct entry *e, const struct module_ident *ident)
+bool module_differs(struct entry *e, int fd, const struct profile_module *info)
 {
-	const struct profile_module *info = info_of(ms, &e->m);
-	struct elf_source src = source_of(info);
+	struct elf_source src = {.fd = fd, .size = info->file_size};
 	struct elf_file f;
 	struct stat st;
+
+	if (fstat(fd, &st) || st.st_dev != e->was.st_dev || st.st_ino != e->was.st_ino ||
+	    st.st_size != e->was.st_size)
+		return true;
+	if (st.st_mtim.tv_sec == e->was.st_mtim.tv_sec && st.st_mtim.tv_nsec == e->was.st_mtim.tv_nsec)
+		return false;
+	if (elf_file_parse(&src, &f) || !f.build_id_len || f.build_id_len != info->build_id_len ||
+	    memcmp(f.build_id, info->build_id, f.build_id_len))
+		return true;
+	e->was = st;
+	return false;
+}
+
+/* True if the file that process @pid maps now is not what @e was read from. */
+static bool changed(struct modules *ms, struct entry *e, pid_t pid, const struct module_ident *ident,
+		    uint64_t start, uint64_t end)
+{
+	struct profile_module *info = module_info(ms, &e->m);
 
 	if (ident->ino_generation && e->ident.ino_generation &&
 	    ident->ino_generation != e->ident.ino_generation)
 		return true;
 	if (!e->ident.ino_generation)
 		e->ident.ino_generation = ident->ino_generation;
-	if (fstat(info->fd, &st))
-		return true;
-	if ((uint64_t)st.st_size == e->size && st.st_mtim.tv_sec == e->mtime.tv_sec &&
-	    st.st_mtim.tv_nsec == e->mtime.tv_nsec)
-		return false;
-	if ((uint64_t)st.st_size != e->size || elf_file_parse(&src, &f) || !f.build_id_len ||
-	    f.build_id_len != info->build_id_len || memcmp(f.build_id, info->build_id, f.build_id_len))
-		return true;
-	e->mtime = st.st_mtim;
-	return false;
+	if (e->parked)
+		return !module_unpark(ms, e, pid, start, end) && e->stale;
+	return module_differs(e, info->fd, info);
 }
 
 static bool worth_retrying(enum module_reason reason)
@@ -436,21 +429,25 @@ static struct module *get_file(struct modules *ms, pid_t pid, const char *path,
 
 	strtab_put(&ms->profile->strings, path, &k.path);
 	e = find(ms, &k);
-	if (e && info_of(ms, &e->m)->reason == MODULE_OK && changed(ms, e, ident)) {
+	if (e && (e->parked || module_info(ms, &e->m)->reason == MODULE_OK) &&
+	    changed(ms, e, pid, ident, start, end)) {
 		/* What was read is gone, and names from the new contents would be wrong for the old. */
 		e->stale = true;
-		close_contents(e->m.info);
+		e->parked = false;
+		module_close(module_info(ms, &e->m));
 		e->m.info->reason = MODULE_REPLACED;
 		e = NULL;
 	}
 	if (e) {
 		/* Perhaps an earlier process was gone too soon, and this one is there. */
-		if (worth_retrying(e->m.info->reason))
+		if (!e->parked && worth_retrying(module_info(ms, &e->m)->reason))
 			open_contents(ms, e, pid, path, ident, start, end);
 		return &e->m;
 	}
-	if (full(ms))
+	if (full(ms)) {
+		ms->refused = true;
 		return overflow(ms);
+	}
 	info.path = k.path;
 	e = add(ms, &k, &info);
 	if (!e)
@@ -507,7 +504,7 @@ struct module *modules_kernel(struct modules *ms)
 	if (!ms->kernel)
 		ms->kernel = add_plain(ms, NULL, MODULE_KERNEL, MODULE_NO_CONTENTS, "[kernel.kallsyms]", 0);
 	if (ms->kernel)
-		info_of(ms, ms->kernel);
+		module_info(ms, ms->kernel);
 	return ms->kernel;
 }
 
@@ -575,6 +572,6 @@ struct module *modules_get(struct modules *ms, pid_t pid, const char *path, cons
 	else
 		m = get_file(ms, pid, path, ident, start, end);
 	if (m)
-		info_of(ms, m);
+		module_info(ms, m);
 	return m;
 }

@@ -45,10 +45,11 @@ struct modules;
 
 /*
  * @profile receives one profile_module per module and is borrowed. Modules are
- * few and long-lived; at most @max of them (-> MODULE_LIMIT beyond). 0 or -errno.
+ * few and long-lived; at most @max of them (-> MODULE_LIMIT beyond) between two
+ * times of modules_renumber(), which drops those that are gone. 0 or -errno.
  *
  * Anonymous executable memory is a MODULE_ANON of each process, besides @max so
- * that forking JITs never cost a file its module: 1024 of them, and one more
+ * that forking JITs never cost a file its module: 1024 of them at a time, and one more
  * (pid 0) for all processes after those. "[vsyscall]" is one for everyone.
  */
 int modules_new(struct modules **out, struct profile *profile, uint32_t max);
@@ -58,8 +59,8 @@ void modules_free(struct modules *ms); /* closes descriptors */
  * The module mapped as @path by process @pid, opening it when it is new.
  * @path is as the target knows it ("/usr/lib/x.so", "[vdso]", "//anon",
  * "/memfd:x (deleted)", ...). Never NULL except out of memory;
- * look at ->info->reason for whether there are contents. Borrowed for the life
- * of @ms (struct module pointers are stable; ->info may move when a module is
+ * look at ->info->reason for whether there are contents. Borrowed for as long as
+ * it is mapped (struct module pointers are stable; ->info may move when a module is
  * added, so it is only valid until the next modules_get()).
  *
  * Order of attempts: openat2(RESOLVE_IN_ROOT) below /proc/PID/root, then
@@ -88,6 +89,38 @@ struct module *modules_retire_anon(struct modules *ms, pid_t pid);
  * when out of memory; ->info->reason tells whether it could be read.
  */
 struct module *modules_add_image(struct modules *ms, const char *name, const uint8_t *image, size_t size);
+
+/*
+ * At a window's end, before it is handed over: between _begin and _end, every
+ * mapping of every process is told by modules_mapped(). A file that no process
+ * has mapped any more, and that was neither read nor gave new locations for
+ * three windows, loses its descriptor; so do those used longest ago while more
+ * than half of RLIMIT_NOFILE are open. They are opened again when they are
+ * needed (read, mapped again, or for the names of new locations), if device,
+ * inode, size and modification time or build id are still the same; else they
+ * are MODULE_GONE or MODULE_REPLACED.
+ */
+void modules_look_begin(struct modules *ms);
+void modules_mapped(struct module *m);
+void modules_look_end(struct modules *ms);
+
+/*
+ * Should the profile's tables be numbered anew? By how much was added since it
+ * was last asked for: a quarter of the most there can be of modules, half a
+ * million locations, 16 MB of strings.
+ */
+bool modules_crowded(const struct modules *ms);
+
+/*
+ * profile_plan(), keeping what is mapped as of the last look, and @strings. -EAGAIN if less than an eighth of
+ * anything would go, -ENOMEM. Then modules_renumber() frees modules by @r, which closes their descriptors,
+ * and is to be called before profile_renumber(), modules_renumbered() after it: it returns whether
+ * a file was refused for want of room before. Caches by module id are the caller's to forget.
+ */
+struct profile_renumber;
+int modules_plan(struct modules *ms, const uint32_t *strings, uint32_t n, struct profile_renumber *out);
+void modules_renumber(struct modules *ms, const struct profile_renumber *r);
+bool modules_renumbered(struct modules *ms);
 
 struct module *module_by_id(struct modules *ms, uint32_t id);
 

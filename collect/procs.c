@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* procs.c - two chained hash tables, processes by pid and threads by tid. */
-#include "collect/procs.h"
+#include "collect/procs_private.h"
 
 #include "base/io.h"
 #include "base/log.h"
@@ -13,23 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define BUCKETS         4096
-#define LABELS_RESERVED 8192 /* of the label sets: for processes, when threads have taken the rest */
-
-struct procs {
-	struct modules *modules;
-	struct profile *profile;
-	struct jits *jits;
-	struct proc *procs[BUCKETS];
-	struct thread *threads[BUCKETS];
-	uint32_t n_threads;
-	uint32_t seen_processes, seen_threads;
-	uint32_t key_tid, key_tname, key_pid, key_pname; /* string ids of the label keys */
-};
-
 static uint32_t bucket(pid_t id)
 {
-	return (uint32_t)hash_u64((uint64_t)id) % BUCKETS;
+	return (uint32_t)hash_u64((uint64_t)id) % PROCS_BUCKETS;
 }
 
 int procs_new(struct procs **out, struct modules *modules, struct profile *profile)
@@ -65,7 +51,7 @@ void procs_free(struct procs *ps)
 
 	if (!ps)
 		return;
-	for (i = 0; i < BUCKETS; i++) {
+	for (i = 0; i < PROCS_BUCKETS; i++) {
 		struct proc *p, *p_next;
 		struct thread *t, *t_next;
 
@@ -326,7 +312,7 @@ static uint32_t count_procs(const struct procs *ps)
 	const struct proc *p;
 	uint32_t i, n = 0;
 
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < PROCS_BUCKETS; i++)
 		for (p = ps->procs[i]; p; p = p->next)
 			n++;
 	return n;
@@ -341,7 +327,7 @@ void procs_rescan(struct procs *ps)
 	if (!pids)
 		return;
 	/* By number: looking at one process may show that a thread, and with it another process, is gone. */
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < PROCS_BUCKETS; i++)
 		for (p = ps->procs[i]; p && n < cap; p = p->next)
 			pids[n++] = p->pid;
 	for (i = 0; i < n; i++) {
@@ -377,7 +363,7 @@ void procs_prune(struct procs *ps, bool threads)
 	struct proc *p, *next;
 	uint32_t i;
 
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < PROCS_BUCKETS; i++)
 		for (p = ps->procs[i]; p; p = next) {
 			next = p->next;
 			/* A zombie's CPU time can still be read, and is nobody else's yet. */
@@ -536,35 +522,6 @@ int procs_record(struct procs *ps, const struct record *rec)
 	}
 }
 
-/* ---- labels ---- */
-
-uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation)
-{
-	struct profile *p = ps->profile;
-	struct profile_label labels[4] = {
-		{.key = ps->key_tid},
-		{.key = ps->key_tname},
-		{.key = ps->key_pid},
-		{.key = ps->key_pname},
-	};
-	char number[16];
-	bool room = p->n_labelsets < PROFILE_MAX_LABELS - LABELS_RESERVED;
-
-	if (t->labels_gen == generation)
-		return t->labels;
-	snprintf(number, sizeof(number), "%d", (int)t->proc->pid);
-	strtab_put(&p->label_strings, number, &labels[2].str);
-	strtab_put(&p->label_strings, t->proc->comm, &labels[3].str);
-	if (room) {
-		snprintf(number, sizeof(number), "%d", (int)t->tid);
-		strtab_put(&p->label_strings, number, &labels[0].str);
-		strtab_put(&p->label_strings, t->comm, &labels[1].str);
-	}
-	t->labels = room ? profile_labelset(p, labels, 4) : profile_labelset(p, &labels[2], 2);
-	t->labels_gen = generation;
-	return t->labels;
-}
-
 void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset)
 {
 	*processes = ps->seen_processes;
@@ -589,7 +546,7 @@ void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *a
 {
 	uint32_t i;
 
-	for (i = 0; i < BUCKETS; i++) {
+	for (i = 0; i < PROCS_BUCKETS; i++) {
 		struct proc *p;
 
 		for (p = ps->procs[i]; p; p = p->next)

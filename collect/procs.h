@@ -99,6 +99,16 @@ uint32_t procs_threads(const struct procs *ps);
 /* Code that processes made at run time. Borrowed. */
 struct jits *procs_jits(struct procs *ps);
 
+/* Tell modules_mapped() of every mapping there is. */
+void procs_mark_modules(struct procs *ps);
+
+/* Ids of strings in the profile that are kept here: @ids, for modules_plan(). Returns how many, at most 8. */
+uint32_t procs_strings(const struct procs *ps, uint32_t ids[8]);
+
+/* Translate all numbers kept here, before modules_renumber() and profile_renumber(). */
+struct profile_renumber;
+void procs_renumber(struct procs *ps, const struct profile_renumber *r);
+
 /* Calls @fn, which must not add or remove any, for every process alive by the records. */
 void procs_each(struct procs *ps, void (*fn)(struct proc *p, void *arg), void *arg);
 

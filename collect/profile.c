@@ -495,6 +495,24 @@ void profile_reset(struct profile *p)
 	p->overflow_labels = profile_labelset(p, NULL, 0);
 }
 
+static void reindex(struct profile *p, struct idmap *map, uint32_t n,
+		    uint64_t (*rehash)(const void *owner, uint32_t id))
+{
+	uint32_t i;
+
+	idmap_clear(map);
+	for (i = 0; i < n; i++)
+		(void)idmap_add(map, rehash(p, i), i, rehash, p);
+}
+
+void profile_reindex(struct profile *p)
+{
+	reindex(p, &p->mapping_map, p->n_mappings, mapping_rehash);
+	reindex(p, &p->location_map, p->n_locations, location_rehash);
+	reindex(p, &p->stack_map, p->n_stacks, stack_rehash);
+	reindex(p, &p->labelset_map, p->n_labelsets, labels_rehash);
+}
+
 int profile_init(struct profile *p)
 {
 	int err;

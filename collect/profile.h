@@ -9,7 +9,8 @@
  * not fit is counted under a synthetic `[overflow]` frame, never dropped.
  *
  * Locations, modules, mappings and jits survive profile_reset(), so that names found
- * for window N (indexed by location) are still good in window N + 1.
+ * for window N (indexed by location) are still good in window N + 1, but for the rare
+ * times that they are numbered anew: profile_renumber.h.
  */
 #ifndef COLLECT_PROFILE_H
 #define COLLECT_PROFILE_H
@@ -276,6 +277,10 @@ void profile_release(struct profile *p); /* does not close module descriptors */
 /* Forget stacks, labels and their strings, samples and quality; keep modules, mappings, locations, other
  * strings. */
 void profile_reset(struct profile *p);
+
+/* Find everything again by what the tables hold now: for profile_renumber.c, which leaves no more than there
+ * was, so that no memory is needed. */
+void profile_reindex(struct profile *p);
 
 /* Each returns the index (existing or new), or PROFILE_NONE when out of memory or full. */
 uint32_t profile_add_type(struct profile *p, const char *name, const char *unit);

@@ -195,6 +195,63 @@ void names_retry(struct names *n, uint32_t count)
 	}
 }
 
+/* ---- other numbers ---- */
+
+static int copy_frame(struct names *to, const struct names *from, const struct names_frame *f)
+{
+	const uint32_t was[] = {f->function, f->system_name, f->file};
+	uint32_t id[3];
+	unsigned i;
+	int err;
+
+	for (i = 0; i < 3; i++) {
+		err = was[i] < from->strings.count
+			      ? strtab_put_len(&to->strings, strtab_get(&from->strings, was[i]),
+					       from->strings.length[was[i]], &id[i])
+			      : -EINVAL;
+		if (err)
+			return err;
+	}
+	to->frames[to->n_frames++] = (struct names_frame){id[0], id[1], id[2], f->line, f->start_line};
+	return 0;
+}
+
+/* Tries and a status that is to be asked anew come along. */
+static int copy_location(struct names *to, uint32_t loc, const struct names *from,
+			 const struct names_location *l)
+{
+	int err = names_resize(to, loc + 1);
+	uint32_t i;
+
+	if (!err)
+		err = reserve_frames(to, l->n);
+	if (err)
+		return err;
+	to->locations[loc] = *l;
+	to->locations[loc].first = to->n_frames;
+	for (i = 0; i < l->n && !err; i++)
+		err = copy_frame(to, from, &from->frames[l->first + i]);
+	return err;
+}
+
+void names_renumber(struct names *n, const uint32_t *now, uint32_t count)
+{
+	struct names fresh;
+	int err = names_init(&fresh);
+	uint32_t i;
+
+	for (i = 0; i < count && i < n->n_locations && !err; i++)
+		if (now[i] != UINT32_MAX)
+			err = copy_location(&fresh, now[i], n, &n->locations[i]);
+	if (err) {
+		names_release(&fresh);
+		n->n_locations = n->n_frames = 0;
+		return;
+	}
+	names_release(n);
+	*n = fresh;
+}
+
 /* ---- writing ---- */
 
 struct wire_writer {

@@ -97,6 +97,13 @@ void names_retry(struct names *n, uint32_t count);
 /* Make @loc pending again. What it was stays to be shown until it is set, at no cost if to the same. */
 void names_outdated(struct names *n, uint32_t loc);
 
+/*
+ * Locations have other numbers now: former location i is @now[i], for i below
+ * @count, or UINT32_MAX if it is no more. Frames and strings of those are given back. Out of
+ * memory: all are forgotten, to be asked for once more.
+ */
+void names_renumber(struct names *n, const uint32_t *now, uint32_t count);
+
 /* Does this status mean that the function is known? */
 bool names_status_named(enum names_status s);
 
