@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cfi_new(struct cfi **out, struct modules *ms)
 {
@@ -13,6 +14,7 @@ int cfi_new(struct cfi **out, struct modules *ms)
 		return -ENOMEM;
 	c->ms = ms;
 	c->index_left = CFI_INDEX_BUDGET;
+	c->unpack_left = CFI_UNPACK_ALL;
 	*out = c;
 	return 0;
 }
@@ -29,6 +31,10 @@ int section_read(const struct section *s, uint64_t off, void *buf, size_t len)
 	if (off > s->s->size || len > s->s->size - off)
 		return -EBADMSG;
 	s->c->bytes_read += len;
+	if (s->bytes) {
+		memcpy(buf, s->bytes + off, len);
+		return 0;
+	}
 	return module_read(s->c->ms, s->m, s->s->off + off, buf, len);
 }
 
@@ -38,6 +44,11 @@ int section_peek(const struct section *s, uint64_t off, const uint8_t **at, size
 
 	if (off >= s->s->size)
 		return -EBADMSG;
+	if (s->bytes) {
+		*at = s->bytes + off;
+		*len = s->s->size - off;
+		return 0;
+	}
 	err = module_peek(s->c->ms, s->m, s->s->off + off, at, len);
 	if (!err && *len > s->s->size - off)
 		*len = s->s->size - off;
@@ -281,8 +292,8 @@ static int fde_if_covers(const struct section *s, uint64_t off, uint64_t vaddr, 
 
 static int find_fde(struct cfi *c, struct module *m, uint64_t vaddr, struct cfi_fde *fde)
 {
-	struct section hdr = {c, m, &m->eh_frame_hdr, false};
-	struct section eh = {c, m, &m->eh_frame, false}, debug = {c, m, &m->debug_frame, true};
+	struct section hdr = {c, m, &m->eh_frame_hdr, false, NULL};
+	struct section eh = {c, m, &m->eh_frame, false, NULL}, debug;
 	struct known_table *table = search_table_of(&hdr);
 	uint64_t off;
 	int err = -ENOENT;
@@ -303,8 +314,10 @@ static int find_fde(struct cfi *c, struct module *m, uint64_t vaddr, struct cfi_
 		if (err != -ENOENT)
 			return err;
 	}
-	if (!index_find_debug(m, vaddr, &off))
+	if (!index_find_debug(m, vaddr, &off)) {
+		debug = debug_section(c, m);
 		err = fde_if_covers(&debug, off, vaddr, fde);
+	}
 	return err;
 }
 

@@ -20,6 +20,7 @@ struct index_table {
 
 struct cfi_index {
 	struct index_table eh, debug;
+	struct cfi_unpacked unpacked;
 };
 
 static int index_put(struct index_table *t, uint64_t start, uint64_t off)
@@ -103,8 +104,16 @@ static uint64_t lowest_vaddr(const struct module *m)
 	return low;
 }
 
+struct section debug_section(struct cfi *c, struct module *m)
+{
+	if (m->debug_frame_packed)
+		return (struct section){c, m, &m->index->unpacked.section, true, m->index->unpacked.bytes};
+	return (struct section){c, m, &m->debug_frame, true, NULL};
+}
+
 void index_build(struct cfi *c, struct module *m, bool want_eh)
 {
+	struct section debug;
 	struct cfi_index *x;
 
 	m->index_tried = true;
@@ -118,9 +127,13 @@ void index_build(struct cfi *c, struct module *m, bool want_eh)
 	x->debug.base = x->eh.base ? x->eh.base : 1;
 	m->index = x;
 	if (want_eh && m->eh_frame.size)
-		build_table(&(struct section){c, m, &m->eh_frame, false}, &x->eh);
-	if (m->debug_frame.size)
-		build_table(&(struct section){c, m, &m->debug_frame, true}, &x->debug);
+		build_table(&(struct section){c, m, &m->eh_frame, false, NULL}, &x->eh);
+	if (!m->debug_frame.size)
+		return;
+	if (m->debug_frame_packed)
+		cfi_unpack(c, m, &x->unpacked);
+	debug = debug_section(c, m);
+	build_table(&debug, &x->debug);
 }
 
 static int search_index(const struct index_table *t, uint64_t vaddr, uint64_t *off)
@@ -159,5 +172,6 @@ void cfi_index_free(struct cfi_index *index)
 		return;
 	free(index->eh.e);
 	free(index->debug.e);
+	cfi_unpacked_release(&index->unpacked);
 	free(index);
 }

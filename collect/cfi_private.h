@@ -5,6 +5,7 @@
  *   cfi.c        entries of a section: CIEs and FDEs
  *   cfi_table.c  .eh_frame_hdr's search table
  *   cfi_index.c  an index, built once where there is no table
+ *   cfi_unpack.c a compressed .debug_frame
  */
 #ifndef COLLECT_CFI_PRIVATE_H
 #define COLLECT_CFI_PRIVATE_H
@@ -16,6 +17,8 @@
 #define CFI_INDEX_BUDGET (2u << 20)  /* entries looked at over all modules; 8 bytes each if kept */
 #define CFI_TABLE_STEPS  (1u << 20)  /* entries of one section */
 #define CFI_TABLE_BYTES  (64u << 20) /* of one section: how far it is followed, and how much is read */
+#define CFI_UNPACK_MAX   (16u << 20) /* bytes that a compressed section may come to */
+#define CFI_UNPACK_ALL   (32u << 20) /* and all that an unwinder reads in its life */
 
 #define CIES      8   /* kept; a module has two or three */
 #define CIE_SMALL 256 /* bytes of one that is kept; none in practice has 100 */
@@ -54,7 +57,7 @@ struct known_cie {
 
 struct cfi {
 	struct modules *ms;
-	uint32_t index_left;
+	uint32_t index_left, unpack_left;
 	uint64_t bytes_read;               /* of sections so far */
 	struct known_table tables[TABLES]; /* by id */
 	struct known_cie cies[CIES];
@@ -70,6 +73,7 @@ struct section {
 	struct module *m;
 	const struct cfi_section *s;
 	bool debug;
+	const uint8_t *bytes; /* s->size of them, if the section was compressed; else NULL: the file's */
 };
 
 struct extent { /* of an entry; offsets in the section */
@@ -102,6 +106,22 @@ struct known_table *search_table_of(const struct section *hdr);
  * -ENOENT: there is none; -EBADMSG: it is before .eh_frame; or the error of reading.
  */
 int search_table_find(const struct section *hdr, struct known_table *known, uint64_t vaddr, uint64_t *off);
+
+struct cfi_unpacked { /* of a module, kept with its index */
+	uint8_t *bytes;
+	struct cfi_section section;
+};
+
+/*
+ * What @m's compressed .debug_frame holds, or nothing: if it is too large,
+ * malformed, or compressed otherwise. What is within the bounds costs memory
+ * as it is, and time like that of building its index.
+ */
+void cfi_unpack(struct cfi *c, struct module *m, struct cfi_unpacked *out);
+void cfi_unpacked_release(struct cfi_unpacked *u);
+
+/* @m's .debug_frame, to be read by offset; it must have an index if it is compressed. */
+struct section debug_section(struct cfi *c, struct module *m);
 
 /* Build @m's index, once: of .eh_frame if @want_eh, and of .debug_frame. */
 void index_build(struct cfi *c, struct module *m, bool want_eh);

@@ -134,8 +134,8 @@ static void take_shdr(const struct elf_source *src, struct elf_file *f, const El
 		read_notes(src, f, sh->sh_offset, sh->sh_size, sh->sh_addralign);
 		return;
 	}
-	/* .eh_frame is SHT_PROGBITS or SHT_X86_64_UNWIND; compressed DWARF is for the symbolizer. */
-	if (sh->sh_type == SHT_NOBITS || (sh->sh_flags & SHF_COMPRESSED) || sh->sh_name >= strings->sh_size)
+	/* .eh_frame is SHT_PROGBITS or SHT_X86_64_UNWIND. */
+	if (sh->sh_type == SHT_NOBITS || sh->sh_name >= strings->sh_size)
 		return;
 	if (s.off > src->size || s.size > src->size - s.off)
 		return;
@@ -143,12 +143,17 @@ static void take_shdr(const struct elf_source *src, struct elf_file *f, const El
 	if (elf_source_read(src, strings->sh_offset + sh->sh_name, name,
 			    left < sizeof(name) - 1 ? left : sizeof(name) - 1))
 		return;
+	if (!strcmp(name, ".debug_frame")) {
+		f->debug_frame = s;
+		f->debug_frame_packed = sh->sh_flags & SHF_COMPRESSED;
+		return;
+	}
+	if (sh->sh_flags & SHF_COMPRESSED)
+		return; /* other DWARF: for the symbolizer */
 	if (!strcmp(name, ".eh_frame") && (sh->sh_flags & SHF_ALLOC))
 		f->eh_frame = s;
 	else if (!strcmp(name, ".eh_frame_hdr") && !f->eh_frame_hdr.size)
 		f->eh_frame_hdr = s;
-	else if (!strcmp(name, ".debug_frame"))
-		f->debug_frame = s;
 	else if ((!strcmp(name, ".gopclntab") || !strcmp(name, ".data.rel.ro.gopclntab")) &&
 		 (sh->sh_flags & SHF_ALLOC))
 		f->gopclntab = s;

@@ -27,6 +27,7 @@ struct elf_file {
 	struct module_segment segments[PROFILE_MAX_SEGMENTS];
 	uint8_t build_id[PROFILE_BUILD_ID_MAX];
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame, gopclntab, text;
+	bool debug_frame_packed; /* SHF_COMPRESSED: as in the file, behind an Elf64_Chdr */
 };
 
 /* All @len bytes at @off: 0, -ENODATA if there are fewer, -errno. */

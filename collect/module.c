@@ -97,6 +97,7 @@ static void adopt_elf(struct module *m, const struct elf_file *f)
 	m->eh_frame_hdr = f->eh_frame_hdr;
 	m->eh_frame = f->eh_frame;
 	m->debug_frame = f->debug_frame;
+	m->debug_frame_packed = f->debug_frame_packed;
 	m->gopclntab = f->gopclntab;
 	m->text = f->text;
 	info->e_type = f->type;

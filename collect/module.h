@@ -33,6 +33,7 @@ struct module {
 	bool has_interp; /* PT_INTERP present: a dynamic executable */
 	bool has_code;   /* an executable segment of this architecture */
 	struct cfi_section eh_frame_hdr, eh_frame, debug_frame;
+	bool debug_frame_packed;            /* as it is in the file, see elf_file.h */
 	struct cfi_section gopclntab, text; /* a Go program's function table, see gotab.h */
 	uint64_t go_text;                   /* private to gotab.c; 0: not looked for */
 	struct cfi_index *index; /* private to cfi.c: built once where there is no usable search table */

@@ -6,7 +6,7 @@
 A64 := $(BUILD)/aarch64
 A64_CC ?= aarch64-linux-gnu-gcc
 A64_FLAGS = -Itests/aarch64 $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(WARN) -Werror
-A64_SRCS := $(wildcard base/*.c) $(filter-out $(wildcard collect/regs_*.c),$(wildcard collect/*.c)) collect/regs_aarch64.c
+A64_SRCS := $(wildcard base/*.c) $(filter-out $(wildcard collect/regs_*.c) collect/cfi_unpack.c,$(wildcard collect/*.c)) collect/regs_aarch64.c tests/aarch64/no_zlib.c
 A64_OBJS := $(A64_SRCS:%.c=$(A64)/%.o)
 A64_BINS := $(addprefix $(A64)/,test_cfi test_cfi_hostile test_maps test_record test_unwind_self test_stored snapshot)
 

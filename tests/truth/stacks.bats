@@ -20,6 +20,9 @@ setup_file() {
 	gcc -O2 -fomit-frame-pointer -pthread -o c_pie "$src/work.c"
 	gcc -O2 -fomit-frame-pointer -pthread -no-pie -fno-pie -o c_nopie "$src/work.c"
 	gcc -O2 -fomit-frame-pointer -pthread -fno-asynchronous-unwind-tables -o c_bare "$src/work.c"
+	# CFI in .debug_frame only, as debug information: plain, and as objcopy and -gz compress it
+	gcc -O2 -g -fomit-frame-pointer -pthread -fno-asynchronous-unwind-tables -o c_debug_frame "$src/work.c"
+	objcopy --compress-debug-sections=zlib c_debug_frame c_packed_frame
 	gcc -O2 -fomit-frame-pointer -pthread -static -o c_static "$src/work.c"
 	g++ -O2 -fomit-frame-pointer -o exceptions "$src/exceptions.cc"
 	if command -v musl-gcc >/dev/null; then
@@ -69,6 +72,19 @@ built() {
 
 @test "C at -O2 with neither frame pointers nor unwind tables" {
 	compare "$W/c_bare" 4
+}
+
+@test "C at -O2 with unwind tables in .debug_frame only" {
+	MIN_COMPLETE=99.9
+	compare "$W/c_debug_frame" 4
+}
+
+@test "C at -O2 with unwind tables in a compressed .debug_frame only" {
+	readelf -SW "$W/c_packed_frame" | grep -q '\.debug_frame .* C '
+	MIN_COMPLETE=99.9
+	compare "$W/c_packed_frame" 4
+	# and by those tables: what the code itself tells would do as well here
+	"$DDPROF_RUN" --log-level debug -o packed.pb.gz "$W/c_packed_frame" 1 2>&1 | grep -q 'indexed [1-9][0-9]* functions'
 }
 
 @test "C linked statically with glibc, in a thread" {
