@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,9 +38,9 @@ struct world {
 	uint32_t asked;      /* names that were not known */
 };
 
-static int set_up(void **state)
+static int set_up_with(void **state, uint32_t max_modules)
 {
-	struct collector_options opt = {.frequency = 99, .max_modules = MAX_MODULES};
+	struct collector_options opt = {.frequency = 99, .max_modules = max_modules};
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
@@ -55,6 +56,16 @@ static int set_up(void **state)
 	fake_finish(&w->elf, FAKE_CODE);
 	*state = w;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, MAX_MODULES);
+}
+
+static int set_up_as_shipped(void **state)
+{
+	return set_up_with(state, 0);
 }
 
 static int tear_down(void **state)
@@ -433,6 +444,56 @@ static void generated_code_of_ended_processes_is_forgotten(void **state)
 	assert_true(p->n_modules < 8000 && p->n_jits < 8000);
 }
 
+/* Bytes in use for each of PROCESSES more processes with MAPPINGS mappings; of files of its own, or the same
+ * for all. Each mapping is sampled and its file read. */
+#define PROCESSES 100
+#define MAPPINGS  50
+static size_t bytes_a_process(struct world *w, bool own_files)
+{
+	char path[128], other[128];
+	unsigned i, k, file;
+	size_t before;
+
+	write_file(w, 0, 0);
+	path_of(w, 0, path);
+	start_process(w, FAR);
+	map_file(w, FAR, 0, AT); /* what is had once for all is there */
+	sample(w, FAR, AT, 1);
+	(void)mark_read(w, mapping_at(w, FAR, AT)->module);
+	for (i = 1; i <= PROCESSES * MAPPINGS; i++) {
+		path_of(w, i, other); /* a file by path and inode */
+		assert_int_equal(link(path, other), 0);
+	}
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	for (i = 0; i < PROCESSES; i++) {
+		start_process(w, FAR + 1 + (pid_t)i);
+		for (k = 0; k < MAPPINGS; k++) {
+			file = 1 + (own_files ? i * MAPPINGS + k : k);
+			map_file(w, FAR + 1 + (pid_t)i, file, AT + k * 0x10000);
+			sample(w, FAR + 1 + (pid_t)i, AT + k * 0x10000, 1);
+			(void)mark_read(w, mapping_at(w, FAR + 1 + (pid_t)i, AT + k * 0x10000)->module);
+		}
+	}
+	assert_true(w->c->profile.n_modules > (own_files ? PROCESSES * MAPPINGS : MAPPINGS));
+	return (mallinfo2().uordblks + mallinfo2().hblkhd - before) / PROCESSES;
+}
+
+static void a_process_with_shared_files_takes_8_kb_at_most(void **state)
+{
+	size_t bytes = bytes_a_process(*state, false);
+
+	print_message("a process with %d mappings of shared files: %zu bytes\n", MAPPINGS, bytes);
+	assert_true(bytes <= 8 << 10);
+}
+
+static void a_process_with_files_of_its_own_takes_128_kb_at_most(void **state)
+{
+	size_t bytes = bytes_a_process(*state, true);
+
+	print_message("a process with %d mappings of files of its own: %zu bytes\n", MAPPINGS, bytes);
+	assert_true(bytes <= 128 << 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +502,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(descriptors_go_to_those_that_need_them, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_file_mapped_again_is_the_same_module_only_if_unchanged,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_process_with_shared_files_takes_8_kb_at_most,
+						set_up_as_shipped, tear_down),
+		cmocka_unit_test_setup_teardown(a_process_with_files_of_its_own_takes_128_kb_at_most,
+						set_up_as_shipped, tear_down),
 		cmocka_unit_test_setup_teardown(generated_code_of_ended_processes_is_forgotten, set_up,
 						tear_down),
 	};
