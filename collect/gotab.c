@@ -228,8 +228,12 @@ enum gotab_verdict gotab_row_at(struct modules *ms, struct module *m, uint64_t v
 		return GOTAB_NONE;
 	if (f.flag & TOP_FRAME)
 		return GOTAB_TOP;
-	if (f.flag & SP_WRITE)
+	if ((f.flag & SP_WRITE) && vaddr != f.start) { /* its first instruction has written nothing yet */
+		memset(row, 0, sizeof(*row));
+		if (stack_delta(&t, &f, vaddr, &delta) && delta)
+			make_row(delta, row);
 		return GOTAB_SWITCH;
+	}
 	if (!stack_delta(&t, &f, vaddr, &delta))
 		return GOTAB_NONE;
 	make_row(delta, row);

@@ -16,7 +16,8 @@ enum gotab_verdict {
 	GOTAB_NONE,   /* no Go function there, or no table */
 	GOTAB_ROW,    /* @row is set */
 	GOTAB_TOP,    /* marked as the outermost frame of its stack */
-	GOTAB_SWITCH, /* goes on on another stack: the table cannot say where */
+	GOTAB_SWITCH, /* goes on on another stack: the table cannot say when. @row is how it was entered; its
+			 cfa_off is 0 where that is not known */
 };
 
 /* What the table of @m says about ELF virtual address @vaddr. */

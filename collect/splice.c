@@ -23,15 +23,16 @@ struct record_at {
 	uint32_t index; /* in the chain */
 };
 
-/* The last AGREE records in the copy, the last of them first. Returns how many there are. */
-static unsigned records_in_copy(const struct unwind_sample *s, struct record_at last[AGREE])
+/* The last AGREE records in the copy below @limit, the last of them first. Returns how many there are. */
+static unsigned records_in_copy(const struct unwind_sample *s, uint64_t limit, struct record_at last[AGREE])
 {
 	uint64_t at = s->regs[regs_arch.sp], fp = s->regs[regs_arch.fp], rec[2];
 	uint32_t i;
 	unsigned n = 0, k;
 
 	for (i = 1; i < s->n_chain; i++) {
-		if (fp < at || s->stack_size < sizeof(rec) || fp - at > s->stack_size - sizeof(rec) || fp % 8)
+		if (fp < at || fp >= limit || s->stack_size < sizeof(rec) ||
+		    fp - at > s->stack_size - sizeof(rec) || fp % 8)
 			break;
 		memcpy(rec, s->stack + (fp - at), sizeof(rec));
 		if (regs_strip_pc(rec[1]) != regs_strip_pc(s->chain[i]))
@@ -100,6 +101,8 @@ static bool keeps_record(struct walk *w, const struct unwind_frame *f)
 uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum unwind_end *end)
 {
 	const struct unwind_sample *s = w->sample;
+	/* Another of Go's stacks may lie right above this one, and in the same copy. */
+	const uint64_t limit = w->go_switch ? w->trail[(w->n - 1) % TRAIL] : UINT64_MAX;
 	struct record_at last[AGREE] = {{0, 0, 0}};
 	uint32_t i, n = w->n;
 	unsigned k, need;
@@ -109,7 +112,7 @@ uint32_t splice(struct walk *w, struct unwind_frame *frames, uint32_t max, enum 
 		return 0;
 	/* Go's code has frame pointers by rule, but for what runs before a function has set up its own. */
 	need = !w->go_switch || n - 2 > AGREE ? AGREE : n - 2;
-	if (n < need + 1 || records_in_copy(s, last) < need)
+	if (n < need + 1 || records_in_copy(s, limit, last) < need)
 		return 0;
 	for (k = 0; k < need; k++)
 		if (!agrees(w, frames, n - 1 - k, &last[k]))

@@ -117,11 +117,12 @@ static void fill_other(struct unwinder *u, struct module *m, uint64_t vaddr, boo
 {
 	enum row_kind kind = other_row(u, m, vaddr, exact);
 
-	if (kind == ROW_CFI || kind == ROW_CODE || kind == ROW_DOUBTFUL || kind == ROW_FULL) {
+	if (kind == ROW_CFI || kind == ROW_CODE || kind == ROW_DOUBTFUL || kind == ROW_FULL ||
+	    kind == ROW_SWITCH) {
 		row_pack(row, &u->full);
 		if ((kind == ROW_CODE || kind == ROW_DOUBTFUL) && row->kind == ROW_FULL)
 			kind = ROW_NONE;
-		else if (row->kind == ROW_FULL)
+		else if (row->kind == ROW_FULL && kind != ROW_SWITCH)
 			kind = ROW_FULL;
 	}
 	row->kind = kind;
@@ -299,6 +300,14 @@ static inline enum unwind_end step(struct walk *w, struct unwind_frame *frame)
 	case ROW_DOUBTFUL:
 		return unwind_step_code(w, row);
 	case ROW_SWITCH:
+		/* The frame pointer is where that of the function on this stack would be: not switched yet,
+		 * or back. */
+		if (row->saved && regs_arch.lr < 0 && (w->valid & bit(regs_arch.fp)) &&
+		    w->regs[regs_arch.fp] + 16 == w->regs[regs_arch.sp] + (uint64_t)(int64_t)row->cfa_off)
+			return unwind_step_row(w, row);
+		/* Go's mcall and morestack clear the frame pointer: what they call never returns to them. */
+		if (!w->exact && (w->valid & bit(regs_arch.fp)) && !w->regs[regs_arch.fp])
+			return UNWIND_COMPLETE_RULE;
 		w->switched = w->go_switch = true;
 		return UNWIND_END_STACK;
 	case ROW_NORETURN:

@@ -122,6 +122,18 @@ static bool direct_call(struct walk *w, const struct mapping *map, uint64_t ra, 
 }
 
 /*
+ * Whether the frame pointer is of the function whose return address lies below
+ * @at: what it inherited would point further up. Then that is what is restored.
+ */
+static bool own_record(struct walk *w, uint64_t at)
+{
+	const uint64_t fp = w->regs[regs_arch.fp];
+
+	return regs_arch.lr < 0 && (w->valid & bit(regs_arch.fp)) && fp == at - 16 &&
+	       load(w, fp, &w->regs[regs_arch.fp]);
+}
+
+/*
  * A function that never returns does not tell where its return address is. Its
  * caller is the one whose call leads to the nearest place before @pc: that is the
  * function's begin. Else the outermost frame (start code calls what never returns,
@@ -156,7 +168,7 @@ enum unwind_end unwind_step_noreturn(struct walk *w)
 	}
 	if (!found)
 		return unwind_step_frame_pointer(w, UNWIND_END_NO_CFI);
-	w->valid = 0;
+	w->valid = own_record(w, at) ? bit(regs_arch.fp) : 0;
 	return arrive(w, found, at, false);
 }
 

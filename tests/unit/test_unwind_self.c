@@ -309,6 +309,51 @@ static void a_short_copy_of_a_real_stack_gives_the_same_first_frames(void **stat
 	assert_memory_equal(now.frames, whole, now.n * sizeof(whole[0]));
 }
 
+#if defined(__x86_64__)
+/* No CFI here. V8's builtins look so: nothing in endless leads to a return, and begin goes by its record. */
+__asm__(".text\n"
+	".balign 16\n"
+	"begin: push %rbp\n mov %rsp, %rbp\n sub $32, %rsp\n call endless\n"
+	"begin_return: mov %rbp, %rsp\n pop %rbp\n ret\n"
+	".balign 16\n"
+	"endless: push %rbp\n mov %rsp, %rbp\n sub $16, %rsp\n"
+	"endless_at: jmp endless_at\n"
+	"outer: call *%rax\n"
+	"outer_return: mov $60, %eax\n syscall\n hlt\n");
+
+extern const char begin_return[], endless_at[], outer_return[];
+
+static void what_never_returns_gives_back_the_frame_pointer_it_saved(void **state)
+{
+	enum { FP = 6 };
+	const uint64_t at = 0x70000000;
+	uint64_t stack[32] = {0};
+
+	(void)state;
+	memset(&now, 0, sizeof(now));
+	stack[2] = at + 8 * 16; /* endless's record; its locals are below */
+	stack[3] = (uint64_t)begin_return;
+	stack[16] = 0x1234; /* begin's, out of reach but by the frame pointer */
+	stack[17] = (uint64_t)outer_return;
+	memcpy(now.stack, stack, sizeof(stack));
+	now.size = sizeof(stack);
+	now.regs[regs_arch.sp] = at;
+	now.regs[regs_arch.pc] = (uint64_t)endless_at;
+	now.regs[FP] = at + 8 * 2;
+	unwind(&now);
+	assert_int_equal(now.n, 3);
+	assert_int_equal(now.frames[1].pc, (uint64_t)begin_return - 1);
+	assert_int_equal(now.frames[2].pc, (uint64_t)outer_return - 1);
+	assert_int_equal(now.end, UNWIND_COMPLETE_RULE);
+
+	/* One that it inherited is no record of its own: what it restored is not known. */
+	now.regs[FP] = at + 8 * 16;
+	unwind(&now);
+	assert_int_equal(now.n, 2);
+	assert_int_equal(now.end, UNWIND_END_NO_CFI);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +362,9 @@ int main(void)
 		cmocka_unit_test(a_signal_handler_is_walked_through_to_what_it_interrupted),
 		cmocka_unit_test(callbacks_from_the_c_library_are_walked_through),
 		cmocka_unit_test(an_interrupted_leaf_function_is_walked_from_where_it_stands),
+#if defined(__x86_64__)
+		cmocka_unit_test(what_never_returns_gives_back_the_frame_pointer_it_saved),
+#endif
 		cmocka_unit_test(a_short_copy_of_a_real_stack_gives_the_same_first_frames),
 	};
 
