@@ -386,6 +386,15 @@ static double alone(const struct bench *b, enum pass p, uint64_t r)
 	return sum / (double)frames;
 }
 
+/* bench_init(), and the bytes that the unwinder has for it, caches filled by one walk of all samples. */
+static size_t memory_of(struct bench *b, const char *name, struct load *const *of, uint32_t n)
+{
+	size_t before = heap_used();
+
+	bench_init(b, name, of, n);
+	return heap_used() - before - b->n * sizeof(struct load_sample *) - sizeof(*b->world);
+}
+
 static void run_mix(void)
 {
 	static struct bench b[LOAD_MAX], mix;
@@ -393,18 +402,22 @@ static void run_mix(void)
 	static const char *const names[] = {"cold", "steady", "warm"};
 	struct load *all[LOAD_MAX];
 	double apart[3][MAX_ROUNDS];
-	size_t before;
+	size_t one = 0, together;
 	uint64_t r;
 	uint32_t i;
 
 	for (i = 0; i < n_loads; i++) {
 		all[i] = &loads[i];
-		bench_init(&b[i], loads[i].name, &all[i], 1);
+		together = memory_of(&b[i], loads[i].name, &all[i], 1);
+		one = together > one ? together : one;
 	}
-	before = heap_used();
-	bench_init(&mix, "mix", all, n_loads);
-	printf("# %u processes: %zu bytes in all for modules, maps and caches\n", n_loads,
-	       heap_used() - before - mix.n * sizeof(*mix.s) - sizeof(*mix.world));
+	together = memory_of(&mix, "mix", all, n_loads);
+	printf("# %u processes: %zu bytes in all for modules, maps and caches; the largest of them alone: "
+	       "%zu\n",
+	       n_loads, together, one);
+	if (n_loads > 1)
+		print_figure("mix", "kb_per_further_process", (double)(together - one) / 1024 / (n_loads - 1),
+			     128);
 	for (r = 0; r < opt.rounds; r++) {
 		for (i = 0; i < n_loads; i++)
 			round_ours(&b[i], r);
