@@ -198,8 +198,21 @@ static void note_throttled(struct collector *c, uint64_t id)
 		c->events[i].now.throttled++;
 }
 
+/* Events of whole CPUs tell of all processes: of ours, and what they start. */
+static bool of_targets(struct collector *c, const struct record *rec)
+{
+	if (!c->perf || !perf_whole_cpus(c->perf) || rec->kind == RECORD_LOST || rec->kind == RECORD_THROTTLE)
+		return true;
+	return procs_knows(c->procs, (pid_t)rec->pid) ||
+	       (rec->kind == RECORD_FORK && procs_knows(c->procs, (pid_t)rec->u.task.ppid));
+}
+
 static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)
 {
+	if (!of_targets(c, rec)) {
+		c->foreign += rec->kind == RECORD_SAMPLE;
+		return 0;
+	}
 	switch (rec->kind) {
 	case RECORD_SAMPLE:
 		return sample_add(c, rec);
@@ -304,12 +317,20 @@ bool collector_settled(const struct collector *c)
 	return c->mark.settled;
 }
 
+/* Disabling the events of thousands of threads takes its time, in which they go on. */
+static void stop_perf(struct collector *c)
+{
+	if (c->attached)
+		account_times(c);
+	perf_disable(c->perf);
+}
+
 void collector_stop(struct collector *c)
 {
 	if (c->timer)
 		timer_end(c->timer);
 	else if (c->perf)
-		perf_disable(c->perf);
+		stop_perf(c);
 	else
 		return;
 	c->stopped = true;

@@ -42,15 +42,18 @@ struct capture_event {
 /* The end of a window: what the events had counted, and the kernel accounted, by then. */
 struct mark {
 	bool set, settled;
+	bool timed; /* user_ns and system_ns were read already */
 	struct perf_counts counts;
 	uint64_t user_ns, system_ns;
+	uint64_t targets_ns; /* of these: of the targets alone */
 };
 
 struct target { /* an attached process */
 	pid_t pid;
 	int pidfd;                             /* -1: kernel without pidfd_open */
 	uint64_t start_ticks;                  /* tells it from a later process with the same pid */
-	uint64_t base_user_ns, base_system_ns; /* its CPU time before we came */
+	uint64_t base_user_ns, base_system_ns; /* its CPU time before we came, in clock ticks */
+	uint64_t base_cpu_ns;                  /* the two together, to the nanosecond; 0: unknown */
 	uint64_t user_ns, system_ns;           /* since: as last read */
 	bool ended;
 };
@@ -73,6 +76,9 @@ struct collector {
 	bool attached;
 	struct target *targets;
 	uint32_t n_targets;
+	struct profile_attach attach; /* which of their threads have events */
+	uint64_t sampled_others;      /* of whole CPUs: period x samples of what the targets started */
+	uint64_t foreign;             /* samples of other processes, from events of whole CPUs, thrown away */
 
 	/* Set by the caller when the launched program was reaped. */
 	uint64_t reaped_user_ns, reaped_system_ns;
@@ -115,6 +121,8 @@ uint64_t account_not_yet(const struct collector *c, uint64_t period);
 /* account.c */
 void account_begin(struct collector *c); /* the first window */
 void account_mark(struct collector *c);
+bool account_is_target(const struct collector *c, pid_t pid);
+void account_times(struct collector *c); /* before it: read the kernel's accounting now */
 void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
 

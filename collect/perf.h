@@ -61,6 +61,21 @@ void perf_free(struct perf *p); /* closes and unmaps all; NULL is fine */
 int perf_open_task(struct perf *p, pid_t tid, bool on_exec);
 
 /*
+ * Instead of tasks: whatever runs on each CPU, nothing inherited, idle time left out.
+ * Takes privilege (-EACCES, -EPERM). Clocks of CPUs count all tasks' time:
+ * perf_count() then tells only what was lost. 0 or -errno, as above.
+ */
+int perf_open_cpus(struct perf *p);
+bool perf_whole_cpus(const struct perf *p);
+
+/*
+ * Descriptors that a task takes at least, or (@full) with the smaller sizes of stack copies, which are no
+ * more than good to have; and: from now on open tasks without these.
+ */
+uint32_t perf_task_fds(const struct perf *p, bool full);
+void perf_spare(struct perf *p);
+
+/*
  * Thread @tid has ended. What it started goes on counting in its events, whose
  * owner is PERF_NO_TASK from now on: the number may come to mean another thread.
  */

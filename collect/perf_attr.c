@@ -21,7 +21,7 @@ static void fill_common(const struct perf *p, struct perf_event_attr *attr, bool
 	attr->size = sizeof(*attr);
 	attr->disabled = on_exec;
 	attr->enable_on_exec = on_exec;
-	attr->inherit = 1;
+	attr->inherit = !p->whole_cpus;
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING |
@@ -36,7 +36,7 @@ static void fill_side_band(const struct perf *p, struct perf_event_attr *attr, b
 {
 	*attr = (struct perf_event_attr){
 		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.config = p->whole_cpus ? PERF_COUNT_SW_DUMMY : PERF_COUNT_SW_TASK_CLOCK,
 		.sample_type = p->side_layout.sample_type,
 		.sample_id_all = 1,
 		.exclude_kernel = 1,
@@ -76,6 +76,7 @@ static void fill_sample(const struct perf *p, struct perf_event_attr *attr, cons
 	attr->sample_period = e->freq ? e->freq : e->period;
 	attr->sample_type = sample_type(p, e->event);
 	attr->sample_id_all = 1;
+	attr->exclude_idle = p->whole_cpus && e->event->cpu_time;
 	attr->exclude_callchain_kernel = !e->kernel;
 	attr->exclude_callchain_user = !chain;
 	if (p->opt.user_chain)

@@ -53,6 +53,8 @@ struct perf {
 	struct idmap by_tid;                  /* index into tasks */
 	uint64_t closed_lost[EVENT_PLAN_MAX]; /* samples lost by events closed since */
 	bool stopped;
+	bool whole_cpus; /* events of CPUs, not of tasks */
+	bool spare;      /* no events that are only good to have */
 };
 
 static inline bool perf_side_band(const struct fd_event *e)

@@ -60,12 +60,12 @@ bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint
 {
 	const struct fd_event *e = perf_find_id(p, id);
 	struct task *t = e ? &p->tasks[e->task] : NULL;
-	uint32_t before;
+	uint32_t before, family = threads > p->n_tasks && !p->whole_cpus ? threads - p->n_tasks : 0;
 
 	if (!t || p->stopped || !perf_sized(e))
 		return false;
 	before = t->learner.now;
-	if (!decide(&t->learner, (uint32_t)e->size, need, threads > p->n_tasks ? threads - p->n_tasks : 0))
+	if (!decide(&t->learner, (uint32_t)e->size, need, family))
 		return false;
 	*out = (struct perf_resize){
 		.tid = t->tid,

@@ -12,9 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Attached threads have events of their own: beyond this many, of one size only, to spare descriptors. */
-#define SIZED_TASKS_MAX 512
-
 int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd)
 {
 	long fd = syscall(SYS_perf_event_open, attr, pid, cpu, group_fd, PERF_FLAG_FD_CLOEXEC);
@@ -117,7 +114,7 @@ static uint32_t open_smaller(struct perf *p, pid_t tid)
 	uint32_t size, cpu, first;
 	int err = 0;
 
-	for (size = 1; size < p->n_sizes && p->n_tasks < SIZED_TASKS_MAX; size++) {
+	for (size = 1; size < p->n_sizes && !p->spare; size++) {
 		first = p->n;
 		for (cpu = 0; cpu < p->n_cpus && (!err || err == -ENODEV); cpu++)
 			err = perf_open_one(p, tid, cpu, 0, (int)size, -1, false);
@@ -174,6 +171,30 @@ int perf_open_task(struct perf *p, pid_t tid, bool on_exec)
 	if (err)
 		perf_close_from(p, first);
 	return err;
+}
+
+int perf_open_cpus(struct perf *p)
+{
+	int err;
+
+	p->whole_cpus = true;
+	err = perf_open_task(p, PERF_NO_TASK, false);
+	if (err)
+		p->whole_cpus = false;
+	return err;
+}
+
+uint32_t perf_task_fds(const struct perf *p, bool full)
+{
+	/* How many sizes there will be is known once the first task has rings. */
+	uint32_t smaller = p->opt.stack_size || p->n_cpus > PERF_SIZES_CPUS_MAX ? 0 : 1;
+
+	uint32_t n = 2 + (full ? smaller : 0), i;
+
+	for (i = 1; i < p->opt.plan->n; i++)
+		if (!p->opt.plan->events[i].err)
+			n += 1 + p->opt.plan->events[i].user_part;
+	return p->n_cpus * n;
 }
 
 static struct task *find_task(struct perf *p, pid_t tid)

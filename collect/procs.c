@@ -92,6 +92,11 @@ static struct proc *find_proc(struct procs *ps, pid_t pid)
 	return p;
 }
 
+bool procs_knows(struct procs *ps, pid_t pid)
+{
+	return find_proc(ps, pid) != NULL;
+}
+
 struct thread *procs_find_thread(struct procs *ps, pid_t tid)
 {
 	struct thread *t = ps->threads[bucket(tid)];

@@ -187,6 +187,13 @@ struct profile_counter {
 enum unwind_end; /* collect/unwind_end.h */
 
 /* How far the window can be trusted. CPU times in nanoseconds. */
+/* How events were put on running processes; threads_all is 0 after a launch. */
+struct profile_attach {
+	uint32_t threads_all, threads; /* there were, and have events of their own */
+	uint32_t share_ppm;            /* millionths of the CPU time used just before, by the latter */
+	bool whole_cpus; /* instead: events of all CPUs, of which only the targets' samples count */
+};
+
 struct profile_quality {
 	uint64_t samples;          /* records taken in, user or kernel */
 	uint64_t user_samples;     /* those with a user stack to unwind */
@@ -208,6 +215,8 @@ struct profile_quality {
 	uint64_t own_cpu_ns;       /* collector's own */
 	uint64_t own_rss_kb;       /* collector's resident memory now */
 	uint32_t processes, threads; /* seen in the window */
+	struct profile_attach attach;
+	uint64_t foreign; /* samples of other processes that were taken and thrown away */
 	struct profile_stack_copies {
 		uint32_t size;    /* bytes of each copy asked for; 0: none */
 		uint64_t samples; /* that came with one */

@@ -136,6 +136,26 @@ static int add_counter(struct comments *c, const struct profile *p, const struct
 	return err;
 }
 
+/* Which threads of running processes were sampled, and how. */
+static int add_attach(struct comments *c, const struct profile_quality *q)
+{
+	const struct profile_attach *a = &q->attach;
+	int err;
+
+	if (!a->threads_all)
+		return 0;
+	if (a->whole_cpus) {
+		err = add(c, "ddprof.attach.mode: whole CPUs");
+		return err ? err : add(c, "ddprof.attach.foreign_samples: %" PRIu64, q->foreign);
+	}
+	err = add(c, "ddprof.attach.mode: %s", a->threads < a->threads_all ? "busiest threads" : "threads");
+	if (!err)
+		err = add(c, "ddprof.attach.threads: %u of %u", a->threads, a->threads_all);
+	if (!err && a->threads < a->threads_all)
+		err = add(c, "ddprof.attach.cpu_share: %.1f", a->share_ppm / 1e4);
+	return err;
+}
+
 /* The sizes of the stack copies: how many samples had each, and the changes. */
 static int add_stack_sizes(struct comments *c, const struct profile_quality *q)
 {
@@ -367,6 +387,8 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 			  p->merged_events);
 	for (i = 0; i < p->n_counters && !err; i++)
 		err = add_counter(c, p, &p->counters[i]);
+	if (!err)
+		err = add_attach(c, &p->quality);
 	if (!err)
 		err = add_stack_sizes(c, &p->quality);
 	if (!err)
