@@ -207,7 +207,8 @@ static int explain(struct collector *c)
 	 * time. */
 	total = (c->attached && !partial(c)) || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, clock->sampled + clock->lost + c->now.denied + clock->unsampled);
-	missing = minus(missing, c->attach.whole_cpus ? sampling_noise(c) : account_not_yet(c, c->period));
+	missing = minus(missing,
+			c->attach.whole_cpus ? sampling_noise(c) : account_not_yet(c, govern_period(c)));
 	if (!c->ladder.kernel && !c->timer) /* timers count it, at the call that entered the kernel */
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
@@ -274,6 +275,7 @@ int account_window(struct collector *c)
 	q->stack_p995 = stack_p995(c);
 	q->own_cpu_ns = io_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	q->own_rss_kb = resident_kb();
+	govern_window(c, q);
 	q->attach = c->attach;
 	q->foreign = c->foreign;
 	procs_seen(c->procs, &q->processes, &q->threads, false);

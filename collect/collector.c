@@ -105,6 +105,7 @@ int collector_open(struct collector *c)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	govern_plan(c, &opt);
 	c->plan.events[0].kernel = c->ladder.kernel || ladder_kernel_only(c->plan.events[0].event);
 	opt.count_lost = c->ladder.count_lost;
 	opt.user_chain = c->ladder.user_chain;
@@ -209,6 +210,10 @@ static bool of_targets(struct collector *c, const struct record *rec)
 
 static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)
 {
+	if (rec->kind == RECORD_SAMPLE) {
+		c->govern.interrupts++;
+		c->govern.stack_bytes += rec->u.sample.stack_size;
+	}
 	if (!of_targets(c, rec)) {
 		c->foreign += rec->kind == RECORD_SAMPLE;
 		return 0;
@@ -272,6 +277,7 @@ int collector_drain(struct collector *c, bool final)
 	order_begin(c->order, drain_until(c, final));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
+	govern_look(c);
 	c->rescan_wanted |= rescan;
 	/* Reading many processes' maps takes long, and meanwhile more may be lost: not in every round. */
 	if (c->rescan_wanted && (final || io_clock_ns(CLOCK_MONOTONIC) >= c->next_rescan_ns)) {

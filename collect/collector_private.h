@@ -7,6 +7,7 @@
 
 #include "collect/collector.h"
 #include "collect/event_plan.h"
+#include "collect/governor.h"
 #include "collect/ladder.h"
 #include "collect/module.h"
 #include "collect/order.h"
@@ -48,6 +49,18 @@ struct mark {
 	uint64_t targets_ns; /* of these: of the targets alone */
 };
 
+/* The governor, and what it goes by. */
+struct govern {
+	bool on;
+	bool measured; /* interrupt_ns; else assumed */
+	struct governor governor;
+	uint64_t interrupt_ns;
+	uint64_t interrupts, stack_bytes;  /* samples taken in, and what was copied with them */
+	uint64_t exports_ns;               /* CPU time of exporters and symbolizers */
+	uint64_t window_ns, window_end_ns; /* the program's CPU time: in the last window, and at its end */
+	uint64_t next_look_ns;             /* monotonic */
+};
+
 struct target { /* an attached process */
 	pid_t pid;
 	int pidfd;                             /* -1: kernel without pidfd_open */
@@ -83,6 +96,7 @@ struct collector {
 	/* Set by the caller when the launched program was reaped. */
 	uint64_t reaped_user_ns, reaped_system_ns;
 
+	struct govern govern;
 	struct account now, begin;                               /* totals now, and at the window's begin */
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
 	struct window_clock clock;
@@ -125,6 +139,13 @@ bool account_is_target(const struct collector *c, pid_t pid);
 void account_times(struct collector *c); /* before it: read the kernel's accounting now */
 void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
+
+/* govern.c */
+void govern_plan(struct collector *c,
+		 struct perf_options *opt);        /* before events are opened: the slower class */
+void govern_look(struct collector *c);             /* now and then */
+uint64_t govern_period(const struct collector *c); /* that is sampled with now */
+void govern_window(struct collector *c, struct profile_quality *q);
 
 /* fallback.c: timers in the program instead of perf events, and what the kernel would have told. */
 int fallback_launch(struct collector *c, pid_t pid);

@@ -10,6 +10,7 @@
  * Samples come with stack copies of one of a few sizes. Inherited events cannot
  * be tuned anew, so for each size there is an event per task and CPU, of
  * which one is enabled; enabling and disabling reaches all that inherited it.
+ * One more class may have a longer period, for when sampling costs too much.
  * CPU time is counted by the side-band's event, for which no change matters.
  *
  * That is so for the first event of the plan, if it is CPU time and in no
@@ -38,7 +39,9 @@ int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 struct perf_options {
 	/* Borrowed. What cannot be opened on the first task after all is marked as refused in it. */
 	struct event_plan *plan;
-	uint32_t stack_size; /* 0: by need, at most as large as the rings that fit the budget can take */
+	uint32_t stack_size;    /* 0: by need, at most as large as the rings that fit the budget can take */
+	uint64_t slow_period;   /* of a further class of events that waits until perf_slow(); 0: none */
+	bool slow_on_many_cpus; /* also where smaller sizes are left out: see choose_sizes() */
 	/* From the ladder: */
 	bool count_lost;
 	bool user_chain;    /* the largest copies come with the kernel's own walk of the user stack */
@@ -102,6 +105,13 @@ struct perf_resize {
  */
 bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint32_t threads,
 		struct perf_resize *out);
+
+/*
+ * All tasks, and what they started, sample with opt.slow_period and the
+ * largest copies from now on, or (@slow false) as before it. False: there are no such events,
+ * or too many of @threads inherited them (see perf_learn()); nothing is changed then.
+ */
+bool perf_slow(struct perf *p, bool slow, uint32_t threads);
 
 /* Bytes of the stack copies that come with samples of event @id; 0: no such event. */
 uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);

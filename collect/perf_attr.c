@@ -66,14 +66,16 @@ static uint64_t sample_type(const struct perf *p, const struct event *ev)
 }
 
 /* Only the largest size starts by itself, and only it has the kernel's walk of the user stack: it may be cut.
+ * The class with the longer period is as large.
  */
 static void fill_sample(const struct perf *p, struct perf_event_attr *attr, const struct planned_event *e,
 			int size)
 {
-	bool chain = p->opt.user_chain && size <= 0;
+	bool slow = p->slow && size == (int)p->slow;
+	bool chain = p->opt.user_chain && (size <= 0 || slow);
 
 	attr->freq = e->freq != 0;
-	attr->sample_period = e->freq ? e->freq : e->period;
+	attr->sample_period = e->freq ? e->freq : slow ? p->opt.slow_period : e->period;
 	attr->sample_type = sample_type(p, e->event);
 	attr->sample_id_all = 1;
 	attr->exclude_idle = p->whole_cpus && e->event->cpu_time;
@@ -83,8 +85,8 @@ static void fill_sample(const struct perf *p, struct perf_event_attr *attr, cons
 		attr->sample_max_stack = p->opt.max_chain;
 	attr->sample_regs_user = regs_arch.perf_mask;
 	attr->sample_stack_user = size >= 0 ? p->sizes[size] : p->further_size;
-	attr->watermark = size <= 0;
-	if (size > 0)
+	attr->watermark = size <= 0 || slow;
+	if (!attr->watermark)
 		attr->wakeup_events = SMALLER_WAKEUP_EVENTS;
 }
 

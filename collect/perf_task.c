@@ -104,6 +104,21 @@ int perf_open_events(struct perf *p, pid_t tid, bool on_exec)
 	return err;
 }
 
+/* On all CPUs or on none. */
+static bool open_class(struct perf *p, pid_t tid, uint32_t size)
+{
+	uint32_t cpu, first = p->n;
+	int err = 0;
+
+	for (cpu = 0; cpu < p->n_cpus && (!err || err == -ENODEV); cpu++)
+		err = perf_open_one(p, tid, cpu, 0, (int)size, -1, false);
+	if (err && err != -ENODEV) {
+		perf_close_from(p, first);
+		return false;
+	}
+	return true;
+}
+
 /*
  * The events with smaller copies, which wait disabled. They are no more than
  * good to have: where one cannot be opened, all copies are of the larger sizes.
@@ -111,18 +126,12 @@ int perf_open_events(struct perf *p, pid_t tid, bool on_exec)
  */
 static uint32_t open_smaller(struct perf *p, pid_t tid)
 {
-	uint32_t size, cpu, first;
-	int err = 0;
+	uint32_t size = 1;
 
-	for (size = 1; size < p->n_sizes && !p->spare; size++) {
-		first = p->n;
-		for (cpu = 0; cpu < p->n_cpus && (!err || err == -ENODEV); cpu++)
-			err = perf_open_one(p, tid, cpu, 0, (int)size, -1, false);
-		if (err && err != -ENODEV) {
-			perf_close_from(p, first);
-			break;
-		}
-	}
+	while (size < p->n_sizes && !p->spare && open_class(p, tid, size))
+		size++;
+	if (p->slow && !p->spare)
+		(void)open_class(p, tid, p->slow);
 	return size;
 }
 
@@ -188,8 +197,7 @@ uint32_t perf_task_fds(const struct perf *p, bool full)
 {
 	/* How many sizes there will be is known once the first task has rings. */
 	uint32_t smaller = p->opt.stack_size || p->n_cpus > PERF_SIZES_CPUS_MAX ? 0 : 1;
-
-	uint32_t n = 2 + (full ? smaller : 0), i;
+	uint32_t n = 2 + (full ? smaller + (p->opt.slow_period != 0) : 0), i;
 
 	for (i = 1; i < p->opt.plan->n; i++)
 		if (!p->opt.plan->events[i].err)

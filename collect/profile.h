@@ -194,6 +194,13 @@ struct profile_attach {
 	bool whole_cpus; /* instead: events of all CPUs, of which only the targets' samples count */
 };
 
+/* What sampling cost, of the program's CPU time since the capture began; limit_ppm 0: not looked at. */
+struct profile_overhead {
+	uint32_t limit_ppm, cost_ppm; /* millionths */
+	uint64_t interrupt_ns;        /* price of one sample's interrupt, */
+	bool measured;                /* or only assumed */
+};
+
 struct profile_quality {
 	uint64_t samples;          /* records taken in, user or kernel */
 	uint64_t user_samples;     /* those with a user stack to unwind */
@@ -228,6 +235,13 @@ struct profile_quality {
 		uint32_t from, to;      /* bytes */
 	} resizes[PROFILE_MAX_RESIZES]; /* the first of them */
 	uint32_t n_resizes;             /* all */
+	struct profile_overhead overhead;
+	struct profile_rate {
+		uint64_t at_ns;          /* since the window began */
+		uint64_t from_ns, to_ns; /* periods */
+		uint32_t cost_ppm;       /* why */
+	} rates[PROFILE_MAX_RESIZES];    /* the first changes of rate */
+	uint32_t n_rates;                /* all */
 };
 
 struct profile {
