@@ -376,6 +376,7 @@ static int attach_many(struct attaching *a, const pid_t *pids, uint32_t n, pid_t
 
 int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad)
 {
+	uint64_t asked_ns = io_clock_ns(CLOCK_MONOTONIC);
 	struct attaching a = {.c = c};
 	int err;
 
@@ -402,6 +403,7 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 	free(a.seen.tid);
 	idmap_release(&a.seen.map);
 	busy_release(&a.busy);
+	log_debug("attach: took %.0f ms", (double)(io_clock_ns(CLOCK_MONOTONIC) - asked_ns) / 1e6);
 	if (err && !*bad)
 		ladder_refused(&c->ladder, err, "opening events on the process");
 	return err;
