@@ -204,8 +204,8 @@ static bool of_targets(struct collector *c, const struct record *rec)
 {
 	if (!c->perf || !perf_whole_cpus(c->perf) || rec->kind == RECORD_LOST || rec->kind == RECORD_THROTTLE)
 		return true;
-	return procs_knows(c->procs, (pid_t)rec->pid) ||
-	       (rec->kind == RECORD_FORK && procs_knows(c->procs, (pid_t)rec->u.task.ppid));
+	return procs_find(c->procs, (pid_t)rec->pid) ||
+	       (rec->kind == RECORD_FORK && procs_find(c->procs, (pid_t)rec->u.task.ppid));
 }
 
 static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)

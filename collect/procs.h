@@ -93,8 +93,8 @@ uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation);
 /* Processes and threads seen since the last call with @reset. */
 void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset);
 
-/* Whether @pid is a process that scans or records told of; never looks into /proc. */
-bool procs_knows(struct procs *ps, pid_t pid);
+/* The process if scans or records told of it, else NULL; never looks into /proc. */
+struct proc *procs_find(struct procs *ps, pid_t pid);
 
 /* Threads alive by the records. */
 uint32_t procs_threads(const struct procs *ps);
