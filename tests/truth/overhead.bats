@@ -48,6 +48,18 @@ comment() { # KEY
 	[ "$(comment overhead.rate_changes)" = 0 ]
 }
 
+@test "the slower rate is a quarter at most, and slow enough for the limit" {
+	rate() { # OPTION...: the period that may be used, in ms, and the price of an interrupt in ns
+		"$DDPROF_RUN" -q -l debug "$@" -o p.pb.gz "$T/shares" 0.05 2>&1 >/dev/null | sed -n 's/.*costs \([0-9]*\) ns.*may become \([0-9.]*\) ms.*/\2 \1/p'
+	}
+	read -r period price < <(rate)
+	echo "99 Hz: $period ms, an interrupt $price ns"
+	less 40.3 "$period"
+	read -r period price < <(rate -F 10000 --max-overhead 1)
+	echo "10000 Hz: $period ms, an interrupt $price ns"
+	less "$(python3 -c "print(2 * $price / 1e6 / 0.01 * 0.99)")" "$period"
+}
+
 @test "a rate asked for is kept, unless a limit is asked for, too" {
 	"$DDPROF_RUN" -q -F 499 -o p.pb.gz "$T/shares" 0.1 >/dev/null
 	[ -z "$(comment overhead.limit_percent)" ]
