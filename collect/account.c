@@ -149,6 +149,7 @@ void account_times(struct collector *c)
 	c->mark.user_ns = tree.user;
 	c->mark.system_ns = tree.system;
 	c->mark.timed = true;
+	c->mark.timed_ns = io_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* The clock first: what is stamped before it has been counted by the time the counts are read. */

@@ -252,7 +252,6 @@ static struct attach_plan make_plan(struct collector *c, const pid_t *pids, uint
 					     : "too slow");
 	if (!plan.full)
 		perf_spare(c->perf);
-	c->attach.threads_all = need.threads;
 	return plan;
 }
 
@@ -398,8 +397,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 		log_warn("attached to %u of %u threads: the limit of open files is reached (ulimit -n)",
 			 a.opened, a.opened + a.refused);
 	c->attach.threads = c->attach.whole_cpus ? 0 : a.opened;
-	if (a.seen.n > c->attach.threads_all)
-		c->attach.threads_all = a.seen.n; /* some were started meanwhile */
+	/* Of those counted first some may have ended, or inherited their events. */
+	c->attach.threads_all = a.plan.limit ? a.busy.n : a.opened + a.refused;
 	free(a.seen.tid);
 	idmap_release(&a.seen.map);
 	busy_release(&a.busy);

@@ -204,6 +204,9 @@ static bool of_targets(struct collector *c, const struct record *rec)
 {
 	if (!c->perf || !perf_whole_cpus(c->perf) || rec->kind == RECORD_LOST || rec->kind == RECORD_THROTTLE)
 		return true;
+	/* Their CPU time was read already: the two are compared. */
+	if (c->stopped && rec->kind == RECORD_SAMPLE && rec->time > c->mark.timed_ns)
+		return false;
 	return procs_find(c->procs, (pid_t)rec->pid) ||
 	       (rec->kind == RECORD_FORK && procs_find(c->procs, (pid_t)rec->u.task.ppid));
 }

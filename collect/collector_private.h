@@ -43,7 +43,8 @@ struct capture_event {
 /* The end of a window: what the events had counted, and the kernel accounted, by then. */
 struct mark {
 	bool set, settled;
-	bool timed; /* user_ns and system_ns were read already */
+	bool timed;        /* user_ns and system_ns were read already, */
+	uint64_t timed_ns; /* at this monotonic time */
 	struct perf_counts counts;
 	uint64_t user_ns, system_ns;
 	uint64_t targets_ns; /* of these: of the targets alone */

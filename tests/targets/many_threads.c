@@ -4,7 +4,7 @@
  * spend 75 and 25 % of their CPU time in two functions, in turns far shorter
  * than a sampling period, and the others wait. Says "ready" when all run, ends
  * SECONDS later and prints the CPU seconds it used. With a fourth argument,
- * children that work for a tenth of a second come one after another meanwhile.
+ * children that work for 20 milliseconds come one after another meanwhile.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -61,7 +61,7 @@ static void run_child(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		spend(of_child, 100000000);
+		spend(of_child, 20000000);
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);

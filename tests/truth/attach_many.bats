@@ -25,13 +25,17 @@ comment() { # KEY
 	$PPROF p.pb.gz comments | sed -n "s/^ddprof\.$1: //p"
 }
 
+# Per cent that chance may make of it, with as few samples as a busy machine leaves: four standard deviations.
+chance() { # FRACTION
+	python3 -c "print(400 * ($1 * (1 - $1) / $(comment quality.samples)) ** 0.5)"
+}
+
 # What samples say of the two functions, whatever else the profile has: 75 to 25.
 shares() {
 	major=$($PPROF p.pb.gz total major) minor=$($PPROF p.pb.gz total minor)
 	echo "major $major minor $minor"
 	share=$(python3 -c "print(100 * $major / ($major + $minor))")
-	less 71 "$share"
-	less "$share" 79
+	less "$(python3 -c "print(abs($share - 75))")" "$(python3 -c "print(3 + $(chance 0.75))")"
 }
 
 # May events of whole CPUs be opened?
@@ -60,8 +64,7 @@ sys.exit(not eff & (1 << 38 | 1 << 21))' # CAP_PERFMON, CAP_SYS_ADMIN
 	# The kernel's own clock of the process; the ticks of CPUs that fall on it are chance.
 	sum=$($PPROF p.pb.gz sum cpu-time) clock=$(comment quality.event_cpu_ns)
 	echo "profile $sum, process clock $clock"
-	less "$sum" "$(python3 -c "print($clock * 1.15)")"
-	less "$(python3 -c "print($clock * 0.85)")" "$sum"
+	less "$(python3 -c "print(100 * abs($sum - $clock) / $clock)")" "$(python3 -c "print(10 + 2 * $(chance 0.5))")"
 }
 
 @test "what the process starts later belongs to it when CPUs are sampled" {
@@ -70,10 +73,10 @@ sys.exit(not eff & (1 << 38 | 1 << 21))' # CAP_PERFMON, CAP_SYS_ADMIN
 	await ready out $pid
 	(ulimit -n 200; exec "$DDPROF" attach -q --pid $pid -d 2 -F 499 -o p.pb.gz)
 	[ "$(comment attach.mode)" = "whole CPUs" ]
-	less 10 "$($PPROF p.pb.gz total of_child)"
+	less 1 "$($PPROF p.pb.gz total of_child)"
 	sum=$($PPROF p.pb.gz sum cpu-time) counted=$(comment quality.event_cpu_ns)
 	echo "profile $sum, counted $counted"
-	less "$sum" "$(python3 -c "print($counted * 1.15)")"
+	less "$(python3 -c "print(100 * abs($sum - $counted) / $counted)")" "$(python3 -c "print(10 + 2 * $(chance 0.5))")"
 }
 
 @test "without privilege the busiest threads are sampled, and how much of the time that is is said" {
@@ -92,7 +95,19 @@ sys.exit(not eff & (1 << 38 | 1 << 21))' # CAP_PERFMON, CAP_SYS_ADMIN
 	# All of the process's time is in the profile, that of threads without events as not sampled.
 	sum=$($PPROF p.pb.gz sum cpu-time) all=$(comment quality.rusage_cpu_ns)
 	echo "profile $sum, process $all"
-	less "$(python3 -c "print(abs($sum - $all) / $all)")" 0.08
+	less "$(python3 -c "print(abs($sum - $all) / $all)")" 0.1
+}
+
+@test "threads that end while others are attached to are not called missing" {
+	"$T/late_threads" 60 >out & pid=$!
+	await ready out $pid
+	for _ in 1 2 3; do
+		"$DDPROF" attach -q --pid $pid -d 0.1 -o p.pb.gz
+		[ "$(comment attach.mode)" = threads ]
+		[[ $(comment attach.threads) =~ ^([0-9]+)\ of\ ([0-9]+)$ ]]
+		[ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
+		rm p.pb.gz
+	done
 }
 
 @test "5000 threads are attached to" {
