@@ -252,6 +252,7 @@ static struct attach_plan make_plan(struct collector *c, const pid_t *pids, uint
 					     : "too slow");
 	if (!plan.full)
 		perf_spare(c->perf);
+	c->attach.threads_all = need.threads;
 	return plan;
 }
 
@@ -267,9 +268,7 @@ static int scan(struct attaching *a, pid_t pid)
 
 static int add_only(struct attaching *a, pid_t pid)
 {
-	int err = add_target(a->c, pid);
-
-	return err ? err : list_busy(a, pid);
+	return add_target(a->c, pid);
 }
 
 static int add_and_attach(struct attaching *a, pid_t pid)
@@ -321,9 +320,11 @@ static int attach_busiest(struct attaching *a, const pid_t *pids, uint32_t n, pi
 {
 	const char *limit = a->plan.limit == ATTACH_FDS ? "the limit of open files allows no more (ulimit -n)"
 							: "more would take longer than a second";
+	int err = each(a, list_busy, pids, n, bad);
 	uint32_t i;
-	int err = 0;
 
+	if (err)
+		return err;
 	busy_sort(&a->busy);
 	count_from_now(a->c);
 	for (i = 0; i < a->busy.n && !err; i++) {
@@ -369,7 +370,8 @@ static int attach_many(struct attaching *a, const pid_t *pids, uint32_t n, pid_t
 	if (a->err)
 		err = attach_busiest(a, pids, n, bad);
 	else if (!err)
-		log_debug("attach: events of %u CPUs for %u threads", perf_cpus(a->c->perf), a->busy.n);
+		log_debug("attach: events of %u CPUs for %u threads", perf_cpus(a->c->perf),
+			  a->c->attach.threads_all);
 	return err;
 }
 
@@ -398,7 +400,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 			 a.opened, a.opened + a.refused);
 	c->attach.threads = c->attach.whole_cpus ? 0 : a.opened;
 	/* Of those counted first some may have ended, or inherited their events. */
-	c->attach.threads_all = a.plan.limit ? a.busy.n : a.opened + a.refused;
+	if (!c->attach.whole_cpus)
+		c->attach.threads_all = a.plan.limit ? a.busy.n : a.opened + a.refused;
 	free(a.seen.tid);
 	idmap_release(&a.seen.map);
 	busy_release(&a.busy);

@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 #define PERF_STACK_MAX      65528 /* largest attr.sample_stack_user */
+#define PERF_SLOW_CPUS_MAX  16    /* likewise no class with a longer period, unless it is asked for */
 #define PERF_SIZES_CPUS_MAX 32    /* with more CPUs all copies are of one size: see choose_sizes() */
 
 /* perf_event_open(2), close-on-exec. Descriptor or -errno. */

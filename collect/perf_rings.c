@@ -160,7 +160,7 @@ static void choose_sizes(struct perf *p)
 /* Few samples may well be large ones: what is in them is all there is. */
 static void choose_slow(struct perf *p)
 {
-	if (!p->opt.slow_period || (p->n_cpus > PERF_SIZES_CPUS_MAX && !p->opt.slow_on_many_cpus))
+	if (!p->opt.slow_period || (p->n_cpus > PERF_SLOW_CPUS_MAX && !p->opt.slow_on_many_cpus))
 		return;
 	p->slow = p->n_sizes;
 	p->sizes[p->slow] = p->sizes[0];
