@@ -16,7 +16,8 @@
 
 void govern_plan(struct collector *c, struct perf_options *opt)
 {
-	struct governor_config cfg = {.limit_ppm = c->opt.max_overhead_ppm, .period = c->plan.events[0].period};
+	struct governor_config cfg = {.limit_ppm = c->opt.max_overhead_ppm,
+				      .period = c->plan.events[0].period};
 	const struct planned_event *first = &c->plan.events[0];
 	struct govern *g = &c->govern;
 
