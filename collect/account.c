@@ -183,6 +183,14 @@ static uint64_t sampling_noise(const struct collector *c)
 	return c->period * perf_cpus(c->perf) + 3 * root * c->period;
 }
 
+/* Of the samples that CPUs lost, others' are as many as of those that they took. */
+static double own_share(const struct collector *c)
+{
+	double own = (double)c->events[0].now.samples;
+
+	return c->foreign ? own / (own + (double)c->foreign) : 1;
+}
+
 /* Some threads of the targets have no events: their time is known from the process's. */
 static bool partial(const struct collector *c)
 {
@@ -192,7 +200,7 @@ static bool partial(const struct collector *c)
 /* Split what CPU time is missing since the last window into lost, not permitted and not sampled. */
 static int explain(struct collector *c)
 {
-	uint64_t total, missing, lost, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
+	uint64_t total, missing, lost, lost_ns, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
 	struct event_account *clock = &c->events[0].now;
 	int err;
 
@@ -201,9 +209,10 @@ static int explain(struct collector *c)
 	if (!c->plan.events[0].event->cpu_time)
 		return 0;
 	lost = minus(account_lost(c, 0), clock->lost_samples);
-	err = account_synthetic(c, 0, "[lost]", lost, lost * c->period);
+	lost_ns = (uint64_t)((double)(lost * c->period) * own_share(c));
+	err = account_synthetic(c, 0, "[lost]", lost, lost_ns);
 	clock->lost_samples += lost;
-	clock->lost += lost * c->period;
+	clock->lost += lost_ns;
 	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
 	 * time. */
 	total = (c->attached && !partial(c)) || tree < c->now.event ? c->now.event : tree;

@@ -344,19 +344,48 @@ static int attach_busiest(struct attaching *a, const pid_t *pids, uint32_t n, pi
 	return 0;
 }
 
+/* Asked of the kernel itself, before anything is read for it. */
+static int may_watch_cpus(void)
+{
+	struct perf_event_attr attr = event_default()->attr;
+	int fd;
+
+	attr.disabled = 1;
+	fd = perf_open(&attr, -1, 0, -1);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* What was mapped since it was scanned; reading the names of thousands of threads would let rings overflow.
+ */
+static int scan_maps(struct attaching *a, pid_t pid)
+{
+	struct proc *p = procs_find(a->c->procs, pid);
+
+	if (p)
+		(void)procs_refresh(a->c->procs, p, io_clock_ns(CLOCK_MONOTONIC));
+	return 0;
+}
+
 static int attach_cpus(struct attaching *a, const pid_t *pids, uint32_t n, pid_t *bad)
 {
 	int err;
 
+	a->err = may_watch_cpus();
+	if (a->err)
+		return a->err;
+	err = each(a, scan, pids, n, bad);
+	if (err)
+		return err;
 	count_from_now(a->c);
-	err = perf_open_cpus(a->c->perf);
-	a->err = err;
+	err = a->err = perf_open_cpus(a->c->perf);
 	if (err)
 		return err;
 	a->c->attach.whole_cpus = true;
 	a->opened = 1;
 	err = begin(a->c);
-	return err ? err : each(a, scan, pids, n, bad);
+	return err ? err : each(a, scan_maps, pids, n, bad);
 }
 
 /* Too many threads for events on each. */
