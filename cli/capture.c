@@ -108,6 +108,8 @@ static int open_collector(struct session *s)
 	struct collector_options opt = {
 		.frequency = session_frequency(s),
 		.events = &s->opt->events,
+		.max_overhead_ppm = options_max_overhead(s->opt),
+		.max_overhead_asked = s->opt->max_overhead_given,
 		.stack_size = s->opt->stack_size,
 		.user_only = s->opt->user_only,
 		.max_frames = s->opt->max_frames,

@@ -17,6 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t options_max_overhead(const struct options *o)
+{
+	return o->frequency_given && !o->max_overhead_given ? 0 : o->max_overhead;
+}
+
 void options_init(struct options *o, enum command_id command)
 {
 	memset(o, 0, sizeof(*o));
@@ -27,6 +32,7 @@ void options_init(struct options *o, enum command_id command)
 	o->git = true;
 	o->upload_timeout_ns = UPLOAD_TIMEOUT_MS * UINT64_C(1000000);
 	o->frequency = OPTIONS_FREQUENCY;
+	o->max_overhead = OPTIONS_MAX_OVERHEAD;
 	o->window_ns = OPTIONS_WINDOW_NS;
 	o->keep = OPTIONS_KEEP;
 	o->log_level = LOG_LEVEL_NOTICE;

@@ -28,6 +28,7 @@
 #define OPTIONS_MAX_PIDS     1024
 #define OPTIONS_MAX_DIRS     64
 #define OPTIONS_FREQUENCY    99             /* Hz, default */
+#define OPTIONS_MAX_OVERHEAD 10000          /* millionths, default */
 #define OPTIONS_WINDOW_NS    60000000000ull /* default */
 #define OPTIONS_KEEP         60             /* numbered files, default */
 #define OPTIONS_MAX_STACK    65528u         /* bytes, the kernel's own limit */
@@ -57,6 +58,8 @@ struct options {
 	/* how */
 	uint32_t frequency; /* Hz */
 	bool frequency_given;
+	uint32_t max_overhead; /* millionths; 0: no limit. See options_max_overhead() */
+	bool max_overhead_given;
 	uint32_t stack_size; /* bytes; 0: chosen by the collector */
 	uint32_t max_frames; /* 0: chosen by the collector */
 	bool user_only;      /* no kernel frames */
@@ -147,7 +150,8 @@ enum option_type {
 	OPTION_BOOL,     /* true false 1 0 yes no on off */
 	OPTION_U32,      /* min..max, a multiple of step */
 	OPTION_SECONDS,  /* min..max in milliseconds; given in seconds, fractions allowed; stored as ns */
-	OPTION_CHOICE,   /* one of choices; stored as an enum */
+	OPTION_PERCENT, /* min..max in millionths; given in per cent, fractions allowed; stored as uint32_t */
+	OPTION_CHOICE,  /* one of choices; stored as an enum */
 	OPTION_STRING,
 	OPTION_OUTPUT,    /* a string, but no log mode */
 	OPTION_TAG,       /* a string that becomes the value of the tag named in tag */
@@ -204,6 +208,9 @@ extern const unsigned option_count;
 /* Everything at its default. */
 void options_init(struct options *o, enum command_id command);
 void options_release(struct options *o);
+
+/* What sampling may cost, in millionths: none asked for with -F, the rate is to be kept; 0: no limit. */
+uint32_t options_max_overhead(const struct options *o);
 
 /*
  * Take the DD_* variables (config.c). @get is getenv(3) outside of tests. A

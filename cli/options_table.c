@@ -126,6 +126,11 @@ const struct option_def option_table[] = {
 	  .help = "samples per second of CPU time (default 99)",
 	  .type = OPTION_U32, .min = 1, .max = 10000, .unit = "Hz", AT(frequency),
 	  .given = offsetof(struct options, frequency_given) },
+	{ .name = "max-overhead", .arg = "PERCENT", .group = HOW, .commands = RECORD,
+	  .help = "of the program's CPU time: if sampling costs more, fewer samples are taken; 0: no limit "
+		  "(default 1; with -F none)",
+	  .type = OPTION_PERCENT, .min = 0, .max = 1000000, AT(max_overhead),
+	  .given = offsetof(struct options, max_overhead_given) },
 	{ .name = "event", .letter = 'e', .arg = "EVENT[,EVENT...]", .group = HOW, .commands = RECORD,
 	  .help = "what to profile by instead of CPU time, each event as a sample type of its own; may be repeated "
 		  "('ddprof events' lists them; task-clock is CPU time)",

@@ -109,6 +109,23 @@ static int store_seconds(void *field, const struct option_def *d, const char *te
 	return refuse(why, why_len, text, right);
 }
 
+static int store_percent(void *field, const struct option_def *d, const char *text, char *why, size_t why_len)
+{
+	char right[96];
+	uint64_t billionths; /* of one per cent */
+	uint32_t ppm;
+
+	if (parse_seconds(text, &billionths) && billionths / 100000 >= (uint64_t)d->min &&
+	    billionths / 100000 <= (uint64_t)d->max) {
+		ppm = (uint32_t)(billionths / 100000);
+		memcpy(field, &ppm, sizeof(ppm));
+		return 0;
+	}
+	snprintf(right, sizeof(right), "a number of %g to %g per cent", (double)d->min / 1e4,
+		 (double)d->max / 1e4);
+	return refuse(why, why_len, text, right);
+}
+
 static int parse_bool(const char *text, bool *value)
 {
 	static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no",
@@ -384,6 +401,8 @@ int option_store(struct options *o, const struct option_def *d, const char *text
 		return store_u32(field, d, text, why, why_len);
 	case OPTION_SECONDS:
 		return store_seconds(field, d, text, why, why_len);
+	case OPTION_PERCENT:
+		return store_percent(field, d, text, why, why_len);
 	case OPTION_CHOICE:
 		return store_choice(field, d, text, why, why_len);
 	case OPTION_STRING:

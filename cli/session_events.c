@@ -64,6 +64,8 @@ void session_take_result(struct session *s)
 	s->exporter = NULL;
 	s->have_result = true;
 	tell_written(s, &before);
+	if (s->collector)
+		collector_exported(s->collector, s->result.cpu_ns + s->result.symbolize.cpu_ns);
 	destination_result(&s->dest, &s->result.upload);
 	if (s->state)
 		s->state->files = s->files;

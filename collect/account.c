@@ -23,7 +23,7 @@ struct times {
 	uint64_t user, system;
 };
 
-static bool is_target(const struct collector *c, pid_t pid)
+bool account_is_target(const struct collector *c, pid_t pid)
 {
 	uint32_t i;
 
@@ -38,7 +38,7 @@ static void add_times(struct proc *p, void *arg)
 	struct times *t = arg;
 	struct procfs_stat st;
 
-	if (is_target(t->c, p->pid) || procfs_stat(p->pid, &st))
+	if (account_is_target(t->c, p->pid) || procfs_stat(p->pid, &st))
 		return;
 	if (!p->start_ticks)
 		p->start_ticks = st.start_ticks;
@@ -138,26 +138,69 @@ void account_next(struct collector *c)
 	window_clock_next(&c->clock);
 }
 
+void account_times(struct collector *c)
+{
+	struct times tree = tree_times(c);
+	uint32_t i;
+
+	c->mark.targets_ns = 0;
+	for (i = 0; i < c->n_targets; i++)
+		c->mark.targets_ns += c->targets[i].user_ns + c->targets[i].system_ns;
+	c->mark.user_ns = tree.user;
+	c->mark.system_ns = tree.system;
+	c->mark.timed = true;
+	c->mark.timed_ns = io_clock_ns(CLOCK_MONOTONIC);
+}
+
 /* The clock first: what is stamped before it has been counted by the time the counts are read. */
 void account_mark(struct collector *c)
 {
-	struct times tree;
-
 	window_clock_end(&c->clock, io_clock_ns(CLOCK_MONOTONIC), io_clock_ns(CLOCK_REALTIME));
-	c->mark = (struct mark){.set = true};
+	if (!c->mark.timed)
+		account_times(c);
+	c->mark.timed = false;
+	c->mark.set = true;
+	c->mark.settled = false;
+	c->mark.counts = (struct perf_counts){0};
 	if (c->timer)
 		c->mark.counts.events[0].lost = timer_lost(c->timer);
 	else if (c->perf)
 		perf_count(c->perf, &c->mark.counts);
-	tree = tree_times(c);
-	c->mark.user_ns = tree.user;
-	c->mark.system_ns = tree.system;
+}
+
+/*
+ * The clock of a CPU ticks whoever runs: how many ticks a process gets for its
+ * time is chance, by three standard deviations of a Poisson process at most;
+ * and each CPU has begun a period.
+ */
+static uint64_t sampling_noise(const struct collector *c)
+{
+	uint64_t samples = c->events[0].now.sampled / c->period, root = 0, bit;
+
+	for (bit = UINT64_C(1) << 31; bit; bit >>= 1)
+		if ((root + bit) * (root + bit) <= samples)
+			root += bit;
+	return c->period * perf_cpus(c->perf) + 3 * root * c->period;
+}
+
+/* Of the samples that CPUs lost, others' are as many as of those that they took. */
+static double own_share(const struct collector *c)
+{
+	double own = (double)c->events[0].now.samples;
+
+	return c->foreign ? own / (own + (double)c->foreign) : 1;
+}
+
+/* Some threads of the targets have no events: their time is known from the process's. */
+static bool partial(const struct collector *c)
+{
+	return !c->attach.whole_cpus && c->attach.threads < c->attach.threads_all;
 }
 
 /* Split what CPU time is missing since the last window into lost, not permitted and not sampled. */
 static int explain(struct collector *c)
 {
-	uint64_t total, missing, lost, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
+	uint64_t total, missing, lost, lost_ns, denied = 0, tree = c->mark.user_ns + c->mark.system_ns;
 	struct event_account *clock = &c->events[0].now;
 	int err;
 
@@ -166,14 +209,16 @@ static int explain(struct collector *c)
 	if (!c->plan.events[0].event->cpu_time)
 		return 0;
 	lost = minus(account_lost(c, 0), clock->lost_samples);
-	err = account_synthetic(c, 0, "[lost]", lost, lost * c->period);
+	lost_ns = (uint64_t)((double)(lost * c->period) * own_share(c));
+	err = account_synthetic(c, 0, "[lost]", lost, lost_ns);
 	clock->lost_samples += lost;
-	clock->lost += lost * c->period;
+	clock->lost += lost_ns;
 	/* A task's events end before it frees its memory, which for short-lived tasks is a good part of their
 	 * time. */
-	total = (c->attached && c->perf) || tree < c->now.event ? c->now.event : tree;
+	total = (c->attached && c->perf && !partial(c)) || tree < c->now.event ? c->now.event : tree;
 	missing = minus(total, clock->sampled + clock->lost + c->now.denied + clock->unsampled);
-	missing = minus(missing, account_not_yet(c, c->period));
+	missing = minus(missing,
+			c->attach.whole_cpus ? sampling_noise(c) : account_not_yet(c, govern_period(c)));
 	if (!c->ladder.kernel && c->perf) /* others count it, at the call that entered the kernel */
 		denied = minus(c->mark.system_ns, c->now.denied);
 	if (denied > missing)
@@ -202,6 +247,18 @@ static void set_time_quality(const struct collector *c, struct profile_quality *
 	q->kernel_denied_ns = c->now.denied - c->begin.denied;
 }
 
+/* What the targets started may have ended unseen: it is counted by its samples. */
+static void count_whole_cpus(struct collector *c)
+{
+	struct perf_event_counts *first = &c->mark.counts.events[0];
+
+	c->mark.counts.cpu_time = c->mark.targets_ns + c->sampled_others;
+	if (!c->plan.events[0].event->cpu_time)
+		return;
+	first->counted = true;
+	first->value = first->enabled = first->running = c->mark.counts.cpu_time;
+}
+
 int account_window(struct collector *c)
 {
 	struct profile_quality *q = &c->profile.quality;
@@ -211,6 +268,8 @@ int account_window(struct collector *c)
 
 	if (!c->mark.set)
 		account_mark(c);
+	if (c->attach.whole_cpus)
+		count_whole_cpus(c);
 	err = explain(c);
 	for (i = 0; i < c->plan.n && !err; i++)
 		err = account_event(c, i);
@@ -229,6 +288,9 @@ int account_window(struct collector *c)
 	if (collector_tracer(c, &traced))
 		q->own_cpu_ns += traced.cpu_ns;
 	q->own_rss_kb = resident_kb();
+	govern_window(c, q);
+	q->attach = c->attach;
+	q->foreign = c->foreign;
 	procs_seen(c->procs, &q->processes, &q->threads, false);
 	c->profile.start_ns = c->clock.start_real;
 	c->profile.end_ns = c->clock.end_real;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attach.c - events on every thread of running processes, without stopping them.
+ * attach.c - events on the threads of running processes, without stopping them:
+ * on every one; or where those are too many (attach_plan.h), on the CPUs; or if
+ * that is not permitted, on the busiest threads.
  *
  * Threads started while we open events on the others are found by looking
  * again until a look finds nothing new. One that a FORK record tells of was
@@ -9,21 +11,29 @@
  */
 #include "collect/collector_private.h"
 
+#include "base/io.h"
 #include "base/log.h"
+#include "collect/attach_busy.h"
+#include "collect/attach_plan.h"
 #include "collect/procfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOOKS_MAX   32
 #define THREADS_MAX PROCS_MAX
 #define FEW_THREADS 64
+#define DRAIN_EACH  128 /* threads */
+#define OPEN_TRIES  9
+#define OPEN_NS_MIN 10000 /* where a try is not interrupted; all of it takes more */
 
 struct tids {
 	pid_t *tid;
@@ -76,8 +86,21 @@ static int list_task(pid_t tid, void *arg)
 struct attaching {
 	struct collector *c;
 	struct tids seen;
+	struct busy_list busy;
+	struct attach_plan plan;
 	uint32_t opened, refused;
+	int err; /* why the CPUs' events were refused */
 };
+
+/* The first events are open, and count. */
+static int begin(struct collector *c)
+{
+	int err = collector_poll_rings(c);
+
+	if (!err)
+		account_begin(c);
+	return err;
+}
 
 static int open_thread(struct attaching *a, pid_t tid, bool first_look)
 {
@@ -86,7 +109,7 @@ static int open_thread(struct attaching *a, pid_t tid, bool first_look)
 
 	if (t && t->forked)
 		return 0;
-	if (a->refused) {
+	if (a->refused || (a->plan.limit && a->opened >= a->plan.threads)) {
 		a->refused++;
 		return 0;
 	}
@@ -94,7 +117,10 @@ static int open_thread(struct attaching *a, pid_t tid, bool first_look)
 	if (err == -ESRCH)
 		return 0;
 	if (!err && !a->opened++)
-		err = collector_poll_rings(a->c);
+		err = begin(a->c);
+	/* The first are sampled already while the others are opened. */
+	else if (!err && !(a->opened % DRAIN_EACH))
+		err = collector_drain(a->c, false);
 	if ((err == -EMFILE || err == -ENFILE || err == -ENOMEM) && a->opened) {
 		a->refused++; /* go on with the threads that fit, and say so */
 		return 0;
@@ -116,7 +142,7 @@ static int look(struct attaching *a, pid_t pid, bool first_look, uint32_t *fresh
 	return err;
 }
 
-static int attach_process(struct attaching *a, pid_t pid)
+static int attach_threads(struct attaching *a, pid_t pid)
 {
 	uint32_t fresh = 1, looks;
 	int err = 0;
@@ -200,10 +226,241 @@ static int attach_traced(struct collector *c, const pid_t *pids, uint32_t n, pid
 	return err;
 }
 
+/* ---- how ---- */
+
+static int count_task(pid_t tid, void *arg)
+{
+	(void)tid;
+	return ++*(uint32_t *)arg < THREADS_MAX ? 0 : -E2BIG;
+}
+
+static int count_fd(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static uint64_t fds_free(void)
+{
+	uint64_t used = (uint64_t)count_fd();
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == RLIM_INFINITY)
+		return UINT32_MAX;
+	return rl.rlim_cur > used ? rl.rlim_cur - used : 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* What opening an event on a thread takes: the median of a few tries. */
+static uint64_t open_ns(const struct collector *c, pid_t pid)
+{
+	struct perf_event_attr attr = c->plan.events[0].event->attr;
+	uint64_t begin, ns[OPEN_TRIES];
+	int fd, i;
+
+	attr.disabled = 1;
+	attr.exclude_kernel = attr.exclude_hv = 1;
+	for (i = 0; i < OPEN_TRIES; i++) {
+		begin = io_clock_ns(CLOCK_MONOTONIC);
+		fd = perf_open(&attr, pid, 0, -1);
+		ns[i] = io_clock_ns(CLOCK_MONOTONIC) - begin;
+		if (fd < 0)
+			return 0; /* opening its threads will tell why */
+		close(fd);
+	}
+	qsort(ns, OPEN_TRIES, sizeof(*ns), by_value);
+	return ns[OPEN_TRIES / 2] > OPEN_NS_MIN ? ns[OPEN_TRIES / 2] : OPEN_NS_MIN;
+}
+
+static struct attach_plan make_plan(struct collector *c, const pid_t *pids, uint32_t n)
+{
+	struct attach_need need = {
+		.fds = perf_task_fds(c->perf, false),
+		.fds_full = perf_task_fds(c->perf, true),
+		.fds_free = fds_free(),
+		.open_ns = open_ns(c, n ? pids[0] : 0),
+	};
+	struct attach_plan plan;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		(void)procfs_tasks(pids[i], count_task, &need.threads);
+	plan = attach_plan(&need);
+	log_debug("attach: %u threads, descriptors %u for each, %llu free, %llu ns to open one: %s",
+		  need.threads, need.fds, (unsigned long long)need.fds_free, (unsigned long long)need.open_ns,
+		  plan.limit == ATTACH_FITS  ? "all threads"
+		  : plan.limit == ATTACH_FDS ? "too many descriptors"
+					     : "too slow");
+	if (!plan.full)
+		perf_spare(c->perf);
+	c->attach.threads_all = need.threads;
+	return plan;
+}
+
+static int list_busy(struct attaching *a, pid_t pid)
+{
+	return busy_add(&a->busy, pid);
+}
+
+static int scan(struct attaching *a, pid_t pid)
+{
+	return procs_scan(a->c->procs, pid);
+}
+
+static int add_only(struct attaching *a, pid_t pid)
+{
+	return add_target(a->c, pid);
+}
+
+static int add_and_attach(struct attaching *a, pid_t pid)
+{
+	int err = add_target(a->c, pid);
+
+	return err ? err : attach_threads(a, pid);
+}
+
+/* @how with each process; one that is gone or not ours ends it with *@bad, unless it may be skipped. */
+static int each(struct attaching *a, int (*how)(struct attaching *, pid_t), const pid_t *pids, uint32_t n,
+		pid_t *bad)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		err = how(a, pids[i]);
+		if (err != -ESRCH && err != -EPERM && err != -EACCES)
+			continue;
+		if (i && a->c->opt.skip_gone)
+			err = 0;
+		else
+			*bad = pids[i];
+	}
+	return err;
+}
+
+/* What was used while we looked around is not in the events. */
+static void count_from_now(struct collector *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n_targets; i++) {
+		struct target *t = &c->targets[i];
+		struct procfs_stat st;
+
+		if (!procfs_stat(t->pid, &st) && st.start_ticks == t->start_ticks) {
+			t->base_user_ns = st.user_ns;
+			t->base_system_ns = st.system_ns;
+			if (procfs_cpu(t->pid, &t->base_cpu_ns))
+				t->base_cpu_ns = 0;
+		}
+	}
+}
+
+/* The busiest threads, as many as the plan allows. */
+static int attach_busiest(struct attaching *a, const pid_t *pids, uint32_t n, pid_t *bad)
+{
+	const char *limit = a->plan.limit == ATTACH_FDS ? "the limit of open files allows no more (ulimit -n)"
+							: "more would take longer than a second";
+	int err = each(a, list_busy, pids, n, bad);
+	uint32_t i;
+
+	if (err)
+		return err;
+	busy_sort(&a->busy);
+	count_from_now(a->c);
+	for (i = 0; i < a->busy.n && !err; i++) {
+		err = open_thread(a, a->busy.threads[i].tid, true);
+		if (err == -EPERM || err == -EACCES)
+			*bad = a->busy.threads[i].pid;
+	}
+	if (!err && a->opened)
+		err = each(a, scan, pids, n, bad);
+	if (err || !a->opened)
+		return err;
+	a->c->attach.share_ppm = busy_share(&a->busy, a->opened);
+	log_warn("sampling the %u busiest of %u threads, which use %.1f %% of their CPU time: %s\n"
+		 "  all are sampled by root, or with CAP_PERFMON",
+		 a->opened, a->busy.n, a->c->attach.share_ppm / 1e4, limit);
+	a->refused = 0;
+	return 0;
+}
+
+/* Asked of the kernel itself, before anything is read for it. */
+static int may_watch_cpus(void)
+{
+	struct perf_event_attr attr = event_default()->attr;
+	int fd;
+
+	attr.disabled = 1;
+	fd = perf_open(&attr, -1, 0, -1);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+/* What was mapped since it was scanned; reading the names of thousands of threads would let rings overflow.
+ */
+static int scan_maps(struct attaching *a, pid_t pid)
+{
+	struct proc *p = procs_find(a->c->procs, pid);
+
+	if (p)
+		(void)procs_refresh(a->c->procs, p, io_clock_ns(CLOCK_MONOTONIC));
+	return 0;
+}
+
+static int attach_cpus(struct attaching *a, const pid_t *pids, uint32_t n, pid_t *bad)
+{
+	int err;
+
+	a->err = may_watch_cpus();
+	if (a->err)
+		return a->err;
+	err = each(a, scan, pids, n, bad);
+	if (err)
+		return err;
+	count_from_now(a->c);
+	err = a->err = perf_open_cpus(a->c->perf);
+	if (err)
+		return err;
+	a->c->attach.whole_cpus = true;
+	a->opened = 1;
+	err = begin(a->c);
+	return err ? err : each(a, scan_maps, pids, n, bad);
+}
+
+/* Too many threads for events on each. */
+static int attach_many(struct attaching *a, const pid_t *pids, uint32_t n, pid_t *bad)
+{
+	int err = each(a, add_only, pids, n, bad);
+
+	if (err)
+		return err;
+	err = attach_cpus(a, pids, n, bad);
+	if (a->err)
+		err = attach_busiest(a, pids, n, bad);
+	else if (!err)
+		log_debug("attach: events of %u CPUs for %u threads", perf_cpus(a->c->perf),
+			  a->c->attach.threads_all);
+	return err;
+}
+
 int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *bad)
 {
+	uint64_t asked_ns = io_clock_ns(CLOCK_MONOTONIC);
 	struct attaching a = {.c = c};
-	uint32_t i;
 	int err;
 
 	*bad = 0;
@@ -217,17 +474,8 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 	c->targets = calloc(n ? n : 1, sizeof(*c->targets));
 	if (!c->targets)
 		return -ENOMEM;
-	for (i = 0; i < n && !err; i++) {
-		err = add_target(c, pids[i]);
-		if (!err)
-			err = attach_process(&a, pids[i]);
-		if (err != -ESRCH && err != -EPERM && err != -EACCES)
-			continue;
-		if (i && c->opt.skip_gone)
-			err = 0;
-		else
-			*bad = pids[i];
-	}
+	a.plan = make_plan(c, pids, n);
+	err = a.plan.limit ? attach_many(&a, pids, n, bad) : each(&a, add_and_attach, pids, n, bad);
 	if (!err && !a.opened) {
 		err = -ESRCH;
 		*bad = n ? pids[0] : 0;
@@ -237,23 +485,31 @@ int collector_attach(struct collector *c, const pid_t *pids, uint32_t n, pid_t *
 	if (a.refused)
 		log_warn("attached to %u of %u threads: the limit of open files is reached (ulimit -n)",
 			 a.opened, a.opened + a.refused);
+	c->attach.threads = c->attach.whole_cpus ? 0 : a.opened;
+	/* Of those counted first some may have ended, or inherited their events. */
+	if (!c->attach.whole_cpus)
+		c->attach.threads_all = a.plan.limit ? a.busy.n : a.opened + a.refused;
 	free(a.seen.tid);
 	idmap_release(&a.seen.map);
-	if (!err)
-		account_begin(c);
-	else if (!*bad)
+	busy_release(&a.busy);
+	log_debug("attach: took %.0f ms", (double)(io_clock_ns(CLOCK_MONOTONIC) - asked_ns) / 1e6);
+	if (err && !*bad)
 		ladder_refused(&c->ladder, err, "opening events on the process");
 	return err;
 }
 
+/* In clock ticks, brought to the nanosecond where it can be had. */
 void attach_read_times(struct target *t)
 {
 	struct procfs_stat st;
+	uint64_t cpu;
 
 	if (procfs_stat(t->pid, &st) || st.start_ticks != t->start_ticks)
 		return; /* gone: what was read last stays */
 	t->user_ns = st.user_ns > t->base_user_ns ? st.user_ns - t->base_user_ns : 0;
 	t->system_ns = st.system_ns > t->base_system_ns ? st.system_ns - t->base_system_ns : 0;
+	if (t->base_cpu_ns && !procfs_cpu(t->pid, &cpu) && cpu >= t->base_cpu_ns + t->system_ns)
+		t->user_ns = cpu - t->base_cpu_ns - t->system_ns;
 }
 
 void attach_check_targets(struct collector *c)

@@ -133,6 +133,7 @@ int collector_open(struct collector *c)
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
+	govern_plan(c, &opt);
 	c->plan.events[0].kernel_frames = c->ladder.kernel;
 	c->plan.events[0].kernel = c->ladder.kernel || ladder_kernel_only(c->plan.events[0].event);
 	opt.count_lost = c->ladder.count_lost;
@@ -234,8 +235,28 @@ static void note_throttled(struct collector *c, uint64_t id)
 		c->events[i].now.throttled++;
 }
 
+/* Events of whole CPUs tell of all processes: of ours, and what they start. */
+static bool of_targets(struct collector *c, const struct record *rec)
+{
+	if (!c->perf || !perf_whole_cpus(c->perf) || rec->kind == RECORD_LOST || rec->kind == RECORD_THROTTLE)
+		return true;
+	/* Their CPU time was read already: the two are compared. */
+	if (c->stopped && rec->kind == RECORD_SAMPLE && rec->time > c->mark.timed_ns)
+		return false;
+	return procs_find(c->procs, (pid_t)rec->pid) ||
+	       (rec->kind == RECORD_FORK && procs_find(c->procs, (pid_t)rec->u.task.ppid));
+}
+
 static int take(struct collector *c, const struct record *rec, const struct order_source *from, bool *rescan)
 {
+	if (rec->kind == RECORD_SAMPLE) {
+		c->govern.interrupts++;
+		c->govern.stack_bytes += rec->u.sample.stack_size;
+	}
+	if (!of_targets(c, rec)) {
+		c->foreign += rec->kind == RECORD_SAMPLE;
+		return 0;
+	}
 	switch (rec->kind) {
 	case RECORD_SAMPLE:
 		return sample_add(c, rec);
@@ -296,6 +317,7 @@ int collector_drain(struct collector *c, bool final)
 	order_expect(c->order, RECORD_HEAD + unwinder_ahead(c->unwinder));
 	while (!err && order_next(c->order, &rec, &from))
 		err = take(c, &rec, from, &rescan);
+	govern_look(c);
 	c->rescan_wanted |= rescan;
 	/* Reading many processes' maps takes long, and meanwhile more may be lost: not in every round. */
 	if (c->rescan_wanted && (final || io_clock_ns(CLOCK_MONOTONIC) >= c->next_rescan_ns)) {
@@ -341,6 +363,14 @@ bool collector_settled(const struct collector *c)
 	return c->mark.settled;
 }
 
+/* Disabling the events of thousands of threads takes its time, in which they go on. */
+static void stop_perf(struct collector *c)
+{
+	if (c->attached)
+		account_times(c);
+	perf_disable(c->perf);
+}
+
 void collector_stop(struct collector *c)
 {
 	if (c->timer)
@@ -348,7 +378,7 @@ void collector_stop(struct collector *c)
 	else if (c->tracer)
 		tracer_end(c->tracer);
 	else if (c->perf)
-		perf_disable(c->perf);
+		stop_perf(c);
 	else
 		return;
 	c->stopped = true;

@@ -31,7 +31,9 @@ struct collector_options {
 	bool timer_only;      /* do not ask for perf events */
 	bool trace;           /* nor for timers: interrupt running threads (tracer.h) at @frequency */
 	uint32_t max_modules; /* files at a time; 0: 16384 */
-	bool skip_gone;       /* attach: only the first process has to be there and ours */
+	uint32_t max_overhead_ppm; /* of the program's CPU time; above it the rate goes down. 0: no limit */
+	bool max_overhead_asked;   /* the user did; else it is the default */
+	bool skip_gone;            /* attach: only the first process has to be there and ours */
 };
 
 struct collector;
@@ -121,6 +123,9 @@ void collector_start_at(struct collector *c, uint64_t seq);
 
 /* Processes alive by the records, at most @max. Returns how many were put into @pids. */
 uint32_t collector_processes(struct collector *c, pid_t *pids, uint32_t max);
+
+/* What exporting the last window cost, the symbolizer included: it belongs to the overhead. */
+void collector_exported(struct collector *c, uint64_t cpu_ns);
 
 /* CPU time of the launched tree by rusage, for the quality figures; the caller has it from wait4(). */
 void collector_set_rusage(struct collector *c, uint64_t user_ns, uint64_t system_ns);

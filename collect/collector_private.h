@@ -7,6 +7,7 @@
 
 #include "collect/collector.h"
 #include "collect/event_plan.h"
+#include "collect/governor.h"
 #include "collect/ladder.h"
 #include "collect/module.h"
 #include "collect/order.h"
@@ -43,15 +44,31 @@ struct capture_event {
 /* The end of a window: what the events had counted, and the kernel accounted, by then. */
 struct mark {
 	bool set, settled;
+	bool timed;        /* user_ns and system_ns were read already, */
+	uint64_t timed_ns; /* at this monotonic time */
 	struct perf_counts counts;
 	uint64_t user_ns, system_ns;
+	uint64_t targets_ns; /* of these: of the targets alone */
+};
+
+/* The governor, and what it goes by. */
+struct govern {
+	bool on;
+	bool measured; /* interrupt_ns; else assumed */
+	struct governor governor;
+	uint64_t interrupt_ns;
+	uint64_t interrupts, stack_bytes;  /* samples taken in, and what was copied with them */
+	uint64_t exports_ns;               /* CPU time of exporters and symbolizers */
+	uint64_t window_ns, window_end_ns; /* the program's CPU time: in the last window, and at its end */
+	uint64_t next_look_ns;             /* monotonic */
 };
 
 struct target { /* an attached process */
 	pid_t pid;
 	int pidfd;                             /* -1: kernel without pidfd_open */
 	uint64_t start_ticks;                  /* tells it from a later process with the same pid */
-	uint64_t base_user_ns, base_system_ns; /* its CPU time before we came */
+	uint64_t base_user_ns, base_system_ns; /* its CPU time before we came, in clock ticks */
+	uint64_t base_cpu_ns;                  /* the two together, to the nanosecond; 0: unknown */
 	uint64_t user_ns, system_ns;           /* since: as last read */
 	bool ended;
 };
@@ -77,10 +94,14 @@ struct collector {
 	bool many_threads; /* to be attached to: only what was asked for is opened on each */
 	struct target *targets;
 	uint32_t n_targets;
+	struct profile_attach attach; /* which of their threads have events */
+	uint64_t sampled_others;      /* of whole CPUs: period x samples of what the targets started */
+	uint64_t foreign;             /* samples of other processes, from events of whole CPUs, thrown away */
 
 	/* Set by the caller when the launched program was reaped. */
 	uint64_t reaped_user_ns, reaped_system_ns;
 
+	struct govern govern;
 	struct account now, begin;                               /* totals now, and at the window's begin */
 	uint64_t side_band_lost, throttled, sample_records_lost; /* since the capture began */
 	struct window_clock clock;
@@ -119,8 +140,17 @@ uint64_t account_not_yet(const struct collector *c, uint64_t period);
 /* account.c */
 void account_begin(struct collector *c); /* the first window */
 void account_mark(struct collector *c);
+bool account_is_target(const struct collector *c, pid_t pid);
+void account_times(struct collector *c); /* before it: read the kernel's accounting now */
 void account_next(struct collector *c);  /* the window after the one that was marked */
 int account_window(struct collector *c); /* fills the quality figures and adds the synthetic stacks */
+
+/* govern.c */
+void govern_plan(struct collector *c,
+		 struct perf_options *opt);        /* before events are opened: the slower class */
+void govern_look(struct collector *c);             /* now and then */
+uint64_t govern_period(const struct collector *c); /* that is sampled with now */
+void govern_window(struct collector *c, struct profile_quality *q);
 
 /*
  * fallback.c: timers in the program, or a tracer outside of it, instead of

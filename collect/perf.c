@@ -140,6 +140,16 @@ size_t perf_ring_bytes(const struct perf *p)
 	return 0;
 }
 
+bool perf_whole_cpus(const struct perf *p)
+{
+	return p->whole_cpus;
+}
+
+void perf_spare(struct perf *p)
+{
+	p->spare = true;
+}
+
 uint32_t perf_cpus(const struct perf *p)
 {
 	return p->n_cpus;

@@ -10,6 +10,7 @@
  * Samples come with stack copies of one of a few sizes. Inherited events cannot
  * be tuned anew, so for each size there is an event per task and CPU, of
  * which one is enabled; enabling and disabling reaches all that inherited it.
+ * One more class may have a longer period, for when sampling costs too much.
  * CPU time is counted by the side-band's event, for which no change matters.
  *
  * That is so for the first event of the plan, if it is CPU time and in no
@@ -30,6 +31,7 @@
 #include <sys/types.h>
 
 #define PERF_STACK_MAX      65528 /* largest attr.sample_stack_user */
+#define PERF_SLOW_CPUS_MAX  16    /* likewise no class with a longer period, unless it is asked for */
 #define PERF_SIZES_CPUS_MAX 32    /* with more CPUs all copies are of one size: see choose_sizes() */
 
 /* perf_event_open(2), close-on-exec. Descriptor or -errno. */
@@ -38,7 +40,9 @@ int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 struct perf_options {
 	/* Borrowed. What cannot be opened on the first task after all is marked as refused in it. */
 	struct event_plan *plan;
-	uint32_t stack_size; /* 0: by need, at most as large as the rings that fit the budget can take */
+	uint32_t stack_size;    /* 0: by need, at most as large as the rings that fit the budget can take */
+	uint64_t slow_period;   /* of a further class of events that waits until perf_slow(); 0: none */
+	bool slow_on_many_cpus; /* also where smaller sizes are left out: see choose_sizes() */
 	/* From the ladder: */
 	bool count_lost;
 	bool user_chain;    /* the largest copies come with the kernel's own walk of the user stack */
@@ -59,6 +63,21 @@ void perf_free(struct perf *p); /* closes and unmaps all; NULL is fine */
  * -errno. After a failure nothing of @tid is open.
  */
 int perf_open_task(struct perf *p, pid_t tid, bool on_exec);
+
+/*
+ * Instead of tasks: whatever runs on each CPU, nothing inherited, idle time left out.
+ * Takes privilege (-EACCES, -EPERM). Clocks of CPUs count all tasks' time:
+ * perf_count() then tells only what was lost. 0 or -errno, as above.
+ */
+int perf_open_cpus(struct perf *p);
+bool perf_whole_cpus(const struct perf *p);
+
+/*
+ * Descriptors that a task takes at least, or (@full) with the smaller sizes of stack copies, which are no
+ * more than good to have; and: from now on open tasks without these.
+ */
+uint32_t perf_task_fds(const struct perf *p, bool full);
+void perf_spare(struct perf *p);
 
 /*
  * Thread @tid has ended. What it started goes on counting in its events, whose
@@ -87,6 +106,13 @@ struct perf_resize {
  */
 bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint32_t threads,
 		struct perf_resize *out);
+
+/*
+ * All tasks, and what they started, sample with opt.slow_period and the
+ * largest copies from now on, or (@slow false) as before it. False: there are no such events,
+ * or too many of @threads inherited them (see perf_learn()); nothing is changed then.
+ */
+bool perf_slow(struct perf *p, bool slow, uint32_t threads);
 
 /* Bytes of the stack copies that come with samples of event @id; 0: no such event. */
 uint32_t perf_id_stack_size(const struct perf *p, uint64_t id);

@@ -21,7 +21,7 @@ static void fill_common(const struct perf *p, struct perf_event_attr *attr, bool
 	attr->size = sizeof(*attr);
 	attr->disabled = on_exec;
 	attr->enable_on_exec = on_exec;
-	attr->inherit = 1;
+	attr->inherit = !p->whole_cpus;
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING |
@@ -36,7 +36,7 @@ static void fill_side_band(const struct perf *p, struct perf_event_attr *attr, b
 {
 	*attr = (struct perf_event_attr){
 		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.config = p->whole_cpus ? PERF_COUNT_SW_DUMMY : PERF_COUNT_SW_TASK_CLOCK,
 		.sample_type = p->side_layout.sample_type,
 		.sample_id_all = 1,
 		.exclude_kernel = 1,
@@ -66,24 +66,27 @@ static uint64_t sample_type(const struct perf *p, const struct event *ev)
 }
 
 /* Only the largest size starts by itself, and only it has the kernel's walk of the user stack: it may be cut.
+ * The class with the longer period is as large.
  */
 static void fill_sample(const struct perf *p, struct perf_event_attr *attr, const struct planned_event *e,
 			int size)
 {
-	bool chain = p->opt.user_chain && size <= 0;
+	bool slow = p->slow && size == (int)p->slow;
+	bool chain = p->opt.user_chain && (size <= 0 || slow);
 
 	attr->freq = e->freq != 0;
-	attr->sample_period = e->freq ? e->freq : e->period;
+	attr->sample_period = e->freq ? e->freq : slow ? p->opt.slow_period : e->period;
 	attr->sample_type = sample_type(p, e->event);
 	attr->sample_id_all = 1;
+	attr->exclude_idle = p->whole_cpus && e->event->cpu_time;
 	attr->exclude_callchain_kernel = !e->kernel_frames;
 	attr->exclude_callchain_user = !chain;
 	if (p->opt.user_chain)
 		attr->sample_max_stack = p->opt.max_chain;
 	attr->sample_regs_user = regs_arch.perf_mask;
 	attr->sample_stack_user = size >= 0 ? p->sizes[size] : p->further_size;
-	attr->watermark = size <= 0;
-	if (size > 0)
+	attr->watermark = size <= 0 || slow;
+	if (!attr->watermark)
 		attr->wakeup_events = SMALLER_WAKEUP_EVENTS;
 }
 

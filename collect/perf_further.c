@@ -82,7 +82,7 @@ static int open_event(struct perf *p, pid_t tid, uint32_t first, uint32_t event,
 			continue; /* that CPU went offline */
 		err = perf_open_one(p, tid, cpu, event, e->sampled ? PERF_FURTHER : PERF_COUNTS, group_fd,
 				    on_exec);
-		if (!err && e->user_part)
+		if (!err && e->user_part && !p->whole_cpus)
 			err = perf_open_one(p, tid, cpu, event, PERF_USER_PART, -1, on_exec);
 		if (!err)
 			err = check_descriptors(p);
@@ -123,10 +123,11 @@ int perf_open_further(struct perf *p, pid_t tid, uint32_t first, bool on_exec)
 	struct event_plan *plan = p->opt.plan;
 	bool grouped = plan->events[0].grouped;
 	uint32_t i;
-	int err = open_first_user(p, tid, on_exec);
+	int err = p->whole_cpus ? 0 : open_first_user(p, tid, on_exec);
 
 	for (i = 1; i < plan->n && !err; i++) {
-		if (plan->events[i].err)
+		/* What CPUs count is not the targets'. */
+		if (plan->events[i].err || (p->whole_cpus && !plan->events[i].sampled))
 			continue;
 		err = open_event(p, tid, first, i, on_exec);
 		if (err && err != -ESRCH && !p->n_tasks) {
@@ -215,7 +216,7 @@ static void count_task(const struct perf *p, const struct task *t, struct perf_c
 		if (!perf_side_band(&p->events[i]) || !read_event(&p->events[i], &r))
 			continue;
 		p->ran[p->events[i].cpu] = r.running;
-		out->cpu_time += r.value;
+		out->cpu_time += p->whole_cpus ? 0 : r.value;
 		if (clock) {
 			sums->all[0].value += r.value;
 			sums->all[0].enabled += r.running;
@@ -257,6 +258,8 @@ void perf_count(struct perf *p, struct perf_counts *out)
 		const struct sum *all = &sums.all[i], *user = &sums.user[i];
 
 		c->lost += p->closed_lost[i];
+		if (p->whole_cpus)
+			continue;
 		c->value = scaled(all);
 		c->enabled = all->enabled;
 		c->running = all->running;

@@ -20,7 +20,7 @@ struct fd_event {
 	int fd;         /* -1: closed */
 	uint32_t cpu;   /* index */
 	uint32_t task;  /* index */
-	int size;       /* index of the size of its stack copies, or one of the above */
+	int size;       /* index of the size of its stack copies, p->slow, or one of the above */
 	uint32_t event; /* of the plan; 0 for the side-band */
 	uint64_t id;
 };
@@ -45,6 +45,8 @@ struct perf {
 	uint32_t n_sizes;
 	uint32_t further_size; /* of the copies of PERF_FURTHER */
 	uint64_t *ran;         /* [n_cpus] for perf_count() */
+	uint32_t slow;         /* index behind them of the class with the longer period; 0: none */
+	bool slowed;           /* it is in use */
 	int *fds;              /* for perf_fds() */
 	uint32_t fds_cap;
 	struct idmap by_id; /* index into events */
@@ -53,6 +55,8 @@ struct perf {
 	struct idmap by_tid;                  /* index into tasks */
 	uint64_t closed_lost[EVENT_PLAN_MAX]; /* samples lost by events closed since */
 	bool stopped;
+	bool whole_cpus; /* events of CPUs, not of tasks */
+	bool spare;      /* no events that are only good to have */
 };
 
 static inline bool perf_side_band(const struct fd_event *e)

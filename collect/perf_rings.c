@@ -172,6 +172,15 @@ static void choose_sizes(struct perf *p)
 	p->n_sizes = 2;
 }
 
+/* Few samples may well be large ones: what is in them is all there is. */
+static void choose_slow(struct perf *p)
+{
+	if (!p->opt.slow_period || (p->n_cpus > PERF_SLOW_CPUS_MAX && !p->opt.slow_on_many_cpus))
+		return;
+	p->slow = p->n_sizes;
+	p->sizes[p->slow] = p->sizes[0];
+}
+
 int perf_open_first(struct perf *p, pid_t tid, bool on_exec)
 {
 	int err = open_and_map(p, tid, on_exec);
@@ -184,5 +193,6 @@ int perf_open_first(struct perf *p, pid_t tid, bool on_exec)
 		return err;
 	}
 	choose_sizes(p);
+	choose_slow(p);
 	return 0;
 }

@@ -4,8 +4,9 @@
 
 #include <sys/ioctl.h>
 
-#define FAMILY_MAX      64  /* threads that inherited events, up to which sizes change */
-#define FAMILY_RISE_MAX 256 /* and up to which the largest size may come back */
+#define FAMILY_MAX      64   /* threads that inherited events, up to which sizes change */
+#define FAMILY_RISE_MAX 256  /* and up to which the largest size may come back */
+#define FAMILY_SLOW_MAX 1024 /* likewise, the rate change: it is rare and saves more than it costs */
 
 static const struct fd_event *sibling(const struct perf *p, const struct task *t, uint32_t cpu, int size)
 {
@@ -60,12 +61,12 @@ bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint
 {
 	const struct fd_event *e = perf_find_id(p, id);
 	struct task *t = e ? &p->tasks[e->task] : NULL;
-	uint32_t before;
+	uint32_t before, family = threads > p->n_tasks && !p->whole_cpus ? threads - p->n_tasks : 0;
 
-	if (!t || p->stopped || !perf_sized(e))
+	if (!t || p->stopped || p->slowed || !perf_sized(e))
 		return false;
 	before = t->learner.now;
-	if (!decide(&t->learner, (uint32_t)e->size, need, threads > p->n_tasks ? threads - p->n_tasks : 0))
+	if (!decide(&t->learner, (uint32_t)e->size, need, family))
 		return false;
 	*out = (struct perf_resize){
 		.tid = t->tid,
@@ -73,6 +74,21 @@ bool perf_learn(struct perf *p, uint64_t id, const struct stack_need *need, uint
 		.to = t->learner.sizes[t->learner.now],
 	};
 	change_all(p, t, (int)before, (int)t->learner.now);
+	return true;
+}
+
+bool perf_slow(struct perf *p, bool slow, uint32_t threads)
+{
+	uint32_t i, family = threads > p->n_tasks && !p->whole_cpus ? threads - p->n_tasks : 0;
+
+	if (!p->slow || p->spare || p->stopped || p->slowed == slow || family > FAMILY_SLOW_MAX)
+		return false;
+	for (i = 0; i < p->n_tasks; i++) {
+		int now = (int)p->tasks[i].learner.now, to = (int)p->slow;
+
+		change_all(p, &p->tasks[i], slow ? now : to, slow ? to : now);
+	}
+	p->slowed = slow;
 	return true;
 }
 

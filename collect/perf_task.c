@@ -12,9 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Attached threads have events of their own: beyond this many, of one size only, to spare descriptors. */
-#define SIZED_TASKS_MAX 512
-
 int perf_open(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd)
 {
 	long fd = syscall(SYS_perf_event_open, attr, pid, cpu, group_fd, PERF_FLAG_FD_CLOEXEC);
@@ -107,6 +104,21 @@ int perf_open_events(struct perf *p, pid_t tid, bool on_exec)
 	return err;
 }
 
+/* On all CPUs or on none. */
+static bool open_class(struct perf *p, pid_t tid, uint32_t size)
+{
+	uint32_t cpu, first = p->n;
+	int err = 0;
+
+	for (cpu = 0; cpu < p->n_cpus && (!err || err == -ENODEV); cpu++)
+		err = perf_open_one(p, tid, cpu, 0, (int)size, -1, false);
+	if (err && err != -ENODEV) {
+		perf_close_from(p, first);
+		return false;
+	}
+	return true;
+}
+
 /*
  * The events with smaller copies, which wait disabled. They are no more than
  * good to have: where one cannot be opened, all copies are of the larger sizes.
@@ -114,18 +126,12 @@ int perf_open_events(struct perf *p, pid_t tid, bool on_exec)
  */
 static uint32_t open_smaller(struct perf *p, pid_t tid)
 {
-	uint32_t size, cpu, first;
-	int err = 0;
+	uint32_t size = 1;
 
-	for (size = 1; size < p->n_sizes && p->n_tasks < SIZED_TASKS_MAX; size++) {
-		first = p->n;
-		for (cpu = 0; cpu < p->n_cpus && (!err || err == -ENODEV); cpu++)
-			err = perf_open_one(p, tid, cpu, 0, (int)size, -1, false);
-		if (err && err != -ENODEV) {
-			perf_close_from(p, first);
-			break;
-		}
-	}
+	while (size < p->n_sizes && !p->spare && open_class(p, tid, size))
+		size++;
+	if (p->slow && !p->spare)
+		(void)open_class(p, tid, p->slow);
 	return size;
 }
 
@@ -174,6 +180,29 @@ int perf_open_task(struct perf *p, pid_t tid, bool on_exec)
 	if (err)
 		perf_close_from(p, first);
 	return err;
+}
+
+int perf_open_cpus(struct perf *p)
+{
+	int err;
+
+	p->whole_cpus = true;
+	err = perf_open_task(p, PERF_NO_TASK, false);
+	if (err)
+		p->whole_cpus = false;
+	return err;
+}
+
+uint32_t perf_task_fds(const struct perf *p, bool full)
+{
+	/* How many sizes there will be is known once the first task has rings. */
+	uint32_t smaller = p->opt.stack_size || p->n_cpus > PERF_SIZES_CPUS_MAX ? 0 : 1;
+	uint32_t n = 2 + (full ? smaller + (p->opt.slow_period != 0) : 0), i;
+
+	for (i = 1; i < p->opt.plan->n; i++)
+		if (!p->opt.plan->events[i].err)
+			n += 1 + p->opt.plan->events[i].user_part;
+	return p->n_cpus * n;
 }
 
 static struct task *find_task(struct perf *p, pid_t tid)

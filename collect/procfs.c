@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TEXT_MAX (16u << 20) /* 65536 mappings of 256 bytes */
@@ -123,24 +124,70 @@ int procfs_comm(pid_t pid, pid_t tid, char comm[16])
 	return err;
 }
 
-int procfs_stat(pid_t pid, struct procfs_stat *out)
+static int parse_stat(char *text, struct procfs_stat *out)
 {
 	unsigned long long ut, st, cut, cst, start;
 	uint64_t tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	char path[32], text[1024], *p, state;
-	int err, ppid;
+	char *p = strrchr(text, ')'), state; /* the name may itself hold parentheses and blanks */
+	int ppid;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	err = read_text(path, text, sizeof(text));
-	if (err)
-		return err == -ENOENT ? -ESRCH : err;
-	p = strrchr(text, ')'); /* the name may itself hold parentheses and blanks */
 	if (!p ||
 	    sscanf(p + 1,
 		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %*d %*d %llu",
 		   &state, &ppid, &ut, &st, &cut, &cst, &start) != 7)
 		return -EBADMSG;
 	*out = (struct procfs_stat){state, ppid, ut * tick, st * tick, cut * tick, cst * tick, start};
+	return 0;
+}
+
+static int read_stat(const char *path, struct procfs_stat *out)
+{
+	char text[1024];
+	int err = read_text(path, text, sizeof(text));
+
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	return parse_stat(text, out);
+}
+
+int procfs_stat(pid_t pid, struct procfs_stat *out)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return read_stat(path, out);
+}
+
+int procfs_thread_cpu(pid_t pid, pid_t tid, uint64_t *ns)
+{
+	unsigned long long ran;
+	struct procfs_stat st;
+	char path[64], text[128];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", (int)pid, (int)tid);
+	if (!read_text(path, text, sizeof(text)) && sscanf(text, "%llu", &ran) == 1) {
+		*ns = ran;
+		return 0;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	err = read_stat(path, &st);
+	if (!err)
+		*ns = st.user_ns + st.system_ns;
+	return err;
+}
+
+int procfs_cpu(pid_t pid, uint64_t *ns)
+{
+	struct timespec ts;
+	clockid_t clock;
+	int err = clock_getcpuclockid(pid, &clock);
+
+	if (err)
+		return -err;
+	if (clock_gettime(clock, &ts))
+		return -errno;
+	*ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	return 0;
 }
 

@@ -40,6 +40,13 @@ struct procfs_stat {
 };
 int procfs_stat(pid_t pid, struct procfs_stat *out);
 
+/* CPU time that thread @tid of @pid has used, ns; in clock ticks where the kernel has no finer. 0 or -errno.
+ */
+int procfs_thread_cpu(pid_t pid, pid_t tid, uint64_t *ns);
+
+/* CPU time that the whole process has used, to the nanosecond. 0 or -errno. */
+int procfs_cpu(pid_t pid, uint64_t *ns);
+
 /* The number that @pid has in its own pid namespace; 0 if gone, or the kernel does not say. */
 pid_t procfs_inner_pid(pid_t pid);
 

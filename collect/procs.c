@@ -69,7 +69,7 @@ void procs_free(struct procs *ps)
 	free(ps);
 }
 
-static struct proc *find_proc(struct procs *ps, pid_t pid)
+struct proc *procs_find(struct procs *ps, pid_t pid)
 {
 	struct proc *p = ps->procs[bucket(pid)];
 
@@ -277,7 +277,7 @@ static int rescan_maps(struct procs *ps, struct proc *p)
 
 int procs_scan(struct procs *ps, pid_t pid)
 {
-	struct scan s = {ps, find_proc(ps, pid)};
+	struct scan s = {ps, procs_find(ps, pid)};
 	int err;
 
 	if (!s.p)
@@ -331,7 +331,7 @@ void procs_rescan(struct procs *ps)
 		for (p = ps->procs[i]; p && n < cap; p = p->next)
 			pids[n++] = p->pid;
 	for (i = 0; i < n; i++) {
-		p = find_proc(ps, pids[i]);
+		p = procs_find(ps, pids[i]);
 		if (p && rescan_maps(ps, p) == -ESRCH)
 			forget_threads(ps, p, NULL);
 		else if (p)
@@ -394,12 +394,12 @@ struct thread *procs_thread(struct procs *ps, pid_t pid, pid_t tid)
 		return t;
 	if (t)
 		remove_thread(ps, t); /* the tid was reused and the records of it are lost */
-	if (!find_proc(ps, pid))
+	if (!procs_find(ps, pid))
 		procs_scan(ps, pid);
 	t = procs_find_thread(ps, tid);
 	if (t)
 		return t;
-	p = find_proc(ps, pid);
+	p = procs_find(ps, pid);
 	if (!p)
 		p = add_proc(ps, pid, 0, NULL, "");
 	if (!p)
@@ -438,7 +438,7 @@ static int on_comm(struct procs *ps, const struct record *rec)
 	struct thread *t;
 	struct maps *fresh;
 
-	if (rec->u.comm.exec && !find_proc(ps, (pid_t)rec->pid) && procs_adopt(ps, (pid_t)rec->pid))
+	if (rec->u.comm.exec && !procs_find(ps, (pid_t)rec->pid) && procs_adopt(ps, (pid_t)rec->pid))
 		return -ENOMEM;
 	t = procs_thread(ps, (pid_t)rec->pid, (pid_t)rec->tid);
 	if (!t)
@@ -472,7 +472,7 @@ static int on_fork(struct procs *ps, const struct record *rec)
 	struct proc *p;
 
 	if (pid == tid && rec->u.task.ppid != rec->pid) {
-		p = find_proc(ps, pid);
+		p = procs_find(ps, pid);
 		if (p && p->synced_ns > rec->time)
 			return 0; /* /proc told us already */
 		if (p)
@@ -494,7 +494,7 @@ static int on_fork(struct procs *ps, const struct record *rec)
 	if (t)
 		remove_thread(ps, t);
 	parent = procs_find_thread(ps, (pid_t)rec->u.task.ptid);
-	p = find_proc(ps, pid);
+	p = procs_find(ps, pid);
 	t = p ? add_thread(ps, p, tid, parent ? parent->comm : p->comm) : NULL;
 	if (t)
 		t->forked = true;

@@ -93,6 +93,9 @@ uint32_t procs_labels(struct procs *ps, struct thread *t, uint64_t generation);
 /* Processes and threads seen since the last call with @reset. */
 void procs_seen(struct procs *ps, uint32_t *processes, uint32_t *threads, bool reset);
 
+/* The process if scans or records told of it, else NULL; never looks into /proc. */
+struct proc *procs_find(struct procs *ps, pid_t pid);
+
 /* Threads alive by the records. */
 uint32_t procs_threads(const struct procs *ps);
 

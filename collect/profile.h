@@ -188,6 +188,20 @@ struct profile_counter {
 enum unwind_end; /* collect/unwind_end.h */
 
 /* How far the window can be trusted. CPU times in nanoseconds. */
+/* How events were put on running processes; threads_all is 0 after a launch. */
+struct profile_attach {
+	uint32_t threads_all, threads; /* there were, and have events of their own */
+	uint32_t share_ppm;            /* millionths of the CPU time used just before, by the latter */
+	bool whole_cpus; /* instead: events of all CPUs, of which only the targets' samples count */
+};
+
+/* What sampling cost, of the program's CPU time since the capture began; limit_ppm 0: not looked at. */
+struct profile_overhead {
+	uint32_t limit_ppm, cost_ppm; /* millionths */
+	uint64_t interrupt_ns;        /* price of one sample's interrupt, */
+	bool measured;                /* or only assumed */
+};
+
 struct profile_quality {
 	uint64_t samples;          /* records taken in, user or kernel */
 	uint64_t user_samples;     /* those with a user stack to unwind */
@@ -209,6 +223,8 @@ struct profile_quality {
 	uint64_t own_cpu_ns;       /* collector's own */
 	uint64_t own_rss_kb;       /* collector's resident memory now */
 	uint32_t processes, threads; /* seen in the window */
+	struct profile_attach attach;
+	uint64_t foreign; /* samples of other processes that were taken and thrown away */
 	struct profile_stack_copies {
 		uint32_t size;    /* bytes of each copy asked for; 0: none */
 		uint64_t samples; /* that came with one */
@@ -220,6 +236,13 @@ struct profile_quality {
 		uint32_t from, to;      /* bytes */
 	} resizes[PROFILE_MAX_RESIZES]; /* the first of them */
 	uint32_t n_resizes;             /* all */
+	struct profile_overhead overhead;
+	struct profile_rate {
+		uint64_t at_ns;          /* since the window began */
+		uint64_t from_ns, to_ns; /* periods */
+		uint32_t cost_ppm;       /* why */
+	} rates[PROFILE_MAX_RESIZES];    /* the first changes of rate */
+	uint32_t n_rates;                /* all */
 };
 
 struct profile {

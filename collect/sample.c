@@ -181,7 +181,7 @@ static bool accept_event(struct collector *c, struct thread *t, uint64_t id)
 {
 	pid_t owner;
 
-	if (!c->attached || !c->perf || t->event_id == id)
+	if (!c->attached || !c->perf || t->event_id == id || perf_whole_cpus(c->perf))
 		return true;
 	owner = perf_id_owner(c->perf, id);
 	if (!owner || (owner == t->tid && t->inherits))
@@ -249,5 +249,8 @@ int sample_add(struct collector *c, const struct record *rec)
 		c->locations[n++] = c->loc_incomplete;
 	stack = profile_stack(&c->profile, c->locations, n);
 	c->profile.quality.samples++;
+	if (c->attach.whole_cpus && !event && c->plan.events[0].event->cpu_time && t &&
+	    !account_is_target(c, t->proc->pid))
+		c->sampled_others += weight(c, rec, event);
 	return add_values(c, rec, event, stack, labels);
 }

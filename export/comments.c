@@ -150,6 +150,52 @@ static int add_counter(struct comments *c, const struct profile *p, const struct
 	return err;
 }
 
+static int add_overhead(struct comments *c, const struct profile_quality *q)
+{
+	const struct profile_overhead *o = &q->overhead;
+	const struct profile_rate *r;
+	uint32_t i;
+	int err;
+
+	if (!o->limit_ppm)
+		return 0;
+	err = add(c, "ddprof.overhead.limit_percent: %g", o->limit_ppm / 1e4);
+	if (!err)
+		err = add(c, "ddprof.overhead.percent: %.3f", o->cost_ppm / 1e4);
+	if (!err)
+		err = add(c, "ddprof.overhead.interrupt_ns: %" PRIu64 " (%s)", o->interrupt_ns,
+			  o->measured ? "measured" : "assumed");
+	if (!err)
+		err = add(c, "ddprof.overhead.rate_changes: %u", q->n_rates);
+	for (i = 0; i < q->n_rates && i < PROFILE_MAX_RESIZES && !err; i++) {
+		r = &q->rates[i];
+		err = add(c, "ddprof.rate_change: %.1f to %.1f Hz after %.3f s (sampling cost %.2f %%)",
+			  1e9 / (double)r->from_ns, 1e9 / (double)r->to_ns, (double)r->at_ns / 1e9,
+			  r->cost_ppm / 1e4);
+	}
+	return err;
+}
+
+/* Which threads of running processes were sampled, and how. */
+static int add_attach(struct comments *c, const struct profile_quality *q)
+{
+	const struct profile_attach *a = &q->attach;
+	int err;
+
+	if (!a->threads_all)
+		return 0;
+	if (a->whole_cpus) {
+		err = add(c, "ddprof.attach.mode: whole CPUs");
+		return err ? err : add(c, "ddprof.attach.foreign_samples: %" PRIu64, q->foreign);
+	}
+	err = add(c, "ddprof.attach.mode: %s", a->threads < a->threads_all ? "busiest threads" : "threads");
+	if (!err)
+		err = add(c, "ddprof.attach.threads: %u of %u", a->threads, a->threads_all);
+	if (!err && a->threads < a->threads_all)
+		err = add(c, "ddprof.attach.cpu_share: %.1f", a->share_ppm / 1e4);
+	return err;
+}
+
 /* The sizes of the stack copies: how many samples had each, and the changes. */
 static int add_stack_sizes(struct comments *c, const struct profile_quality *q)
 {
@@ -387,6 +433,10 @@ int comments_build(struct comments *c, const struct profile *p, const struct nam
 		err = add_counter(c, p, &p->counters[i]);
 	if (!err)
 		err = add_derived(c, p);
+	if (!err)
+		err = add_overhead(c, &p->quality);
+	if (!err)
+		err = add_attach(c, &p->quality);
 	if (!err)
 		err = add_stack_sizes(c, &p->quality);
 	if (!err)

@@ -145,6 +145,10 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -pthread -o $@ $< $(BUILD)/libddprof.a $(LIBS)
 
+$(BUILD)/bench/slices: tests/bench/slices.c $(BUILD)/libddprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fno-omit-frame-pointer $(LDFLAGS) -o $@ $< $(BUILD)/libddprof.a $(LIBS)
+
 $(BUILD)/bench/unwind: $(wildcard tests/bench/unwind*.c tests/bench/unwind*.h) tests/truth/stacks.c tests/truth/stacks.h $(BUILD)/libddprof.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.c,$^) $(BUILD)/libddprof.a $(LIBS) -lunwind-$(ARCH)
@@ -162,6 +166,16 @@ bench-unwind: deps-bench
 bench: deps-test
 	@$(MAKE) --no-print-directory all $(TARGET_BINS) $(BUILD)/bench/threads
 	tests/bench/bench $(BUILD)
+
+# Slowdown by switching events on and off within one process; attaching to 5000 threads.
+.PHONY: bench-slices bench-attach
+bench-slices: deps-build
+	@$(MAKE) --no-print-directory $(BUILD)/bench/slices
+	$(BUILD)/bench/slices
+
+bench-attach: deps-test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/targets/many_threads
+	tests/bench/attach $(BUILD)
 
 .PHONY: bench-upload
 bench-upload: all $(UPLOAD_BIN)
@@ -208,6 +222,7 @@ help:
 	@echo "make check-rows every CFI row of some libraries against libdw"
 	@echo "make check-pmu  hardware events, in a machine that qemu makes up (fetches 80 MB, once)"
 	@echo "make bench-symbolize check-symbolize-truth   against llvm-symbolizer, on large programs made once in BENCH_CACHE"
+	@echo "make bench-slices slowdown by rate and content of samples; bench-attach: to 5000 threads; against perf"
 	@echo "make bench-fallback timers in the program and ptrace against perf events"
 	@echo "make fuzz       each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make check-soak memory over SOAK_WINDOWS=$(SOAK_WINDOWS) windows"

@@ -41,6 +41,7 @@ static int measure(unsigned cpus)
 	struct event_plan plan;
 	struct perf_options opt = {
 		.plan = &plan,
+		.slow_period = cpus > PERF_SLOW_CPUS_MAX ? 0 : 40000000, /* the governor's */
 		.stack_size = cpus > PERF_SIZES_CPUS_MAX ? 8184 : 0, /* as perf.c chooses on such a machine */
 	};
 	struct perf *perf;
